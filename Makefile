@@ -1,0 +1,83 @@
+# Nightcast. Everything below needs Python 3.11 to 3.13 and make, nothing else.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+FROM   ?= 2008-12-29
+TO     ?= 2008-12-31
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run up backfill test lint types unit e2e browser format bench constraints clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.sandbox ## install Nightcast and its sandbox into .venv
+
+setup-dev: $(VENV)/.dev ## the same, with what tests and linters need
+
+run: setup ## run one sales period through a real Airflow scheduler, print the result
+	@$(BIN)/python -m nightcast.sandbox.commands run
+
+up: setup ## keep Airflow, S3 and Redshift running on this machine, print address and login
+	@$(BIN)/python -m nightcast.sandbox.commands up
+
+backfill: setup ## backfill the periods FROM=2008-12-29 TO=2008-12-31, both inclusive
+	@$(BIN)/python -m nightcast.sandbox.commands backfill $(FROM) $(TO)
+
+test: setup-dev lint types unit e2e ## install, lint, type-check, test
+
+lint: setup-dev ## ruff, import contracts, SQL, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint include/sql
+	$(BIN)/codespell
+
+types: setup-dev ## mypy, strict on the stage packages
+	$(BIN)/mypy
+
+unit: setup-dev ## the fast tests, with coverage
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --ignore=tests/end_to_end --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+e2e: setup-dev ## the pipeline through dag.test() and through a real scheduler
+	$(BIN)/pytest -q tests/end_to_end
+
+format: setup-dev ## let ruff and sqlfluff format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix include/sql
+
+bench: setup-dev ## the benchmarks, with their ratios
+	$(BIN)/python benchmarks/insights.py
+	$(BIN)/python benchmarks/pipeline.py
+
+constraints: setup-dev ## resolve all requirements anew into constraints.txt
+	cat requirements.txt requirements-sandbox.txt requirements-dev.txt | grep -v '^-' > $(VENV)/all.in
+	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		--output-file $(VENV)/resolved.txt --upgrade $(VENV)/all.in
+	sed -e 's/\[[a-z0-9,_-]*\]//' $(VENV)/resolved.txt > constraints.txt
+
+clean: ## remove .venv and .nightcast
+	rm -rf $(VENV) .nightcast
+
+# uv installs in seconds what takes pip minutes; where it can not be had, pip does the same.
+define install
+	@echo "installing $(1)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv || true
+	@{ [ -z "$(NO_UV)" ] && $(BIN)/python -m uv pip install --quiet --python $(BIN)/python $(1); } \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Nightcast needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.sandbox: $(VENV)/pyvenv.cfg requirements.txt requirements-sandbox.txt constraints.txt pyproject.toml
+	$(call install,-r requirements.txt -r requirements-sandbox.txt setuptools)
+
+$(VENV)/.dev: $(VENV)/pyvenv.cfg requirements.txt requirements-sandbox.txt requirements-dev.txt constraints.txt pyproject.toml
+	$(call install,-r requirements-dev.txt setuptools)
+	@touch $(VENV)/.sandbox

@@ -1,0 +1,267 @@
+"""Bytes in and out of ``s3://`` and ``file://``: the only module that knows S3.
+
+A reader never sees half an object: on S3 a put is atomic, on disk a file is written beside
+its place and renamed. Everything that goes wrong is a :class:`StorageError` that names the object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from nightcast.artifacts import BYTES
+from nightcast.errors import MissingObjectError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nightcast.artifacts import ArtifactRef
+
+_CHUNK_BYTES = 1 << 20
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``.
+
+    Raises
+    ------
+    StorageError
+        If it is no S3 URI, or has no bucket.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise StorageError(f"{uri!r} is not an S3 location; write s3://bucket/key.")
+    return bucket, key
+
+
+def local_path(uri: str) -> Path:
+    """Path of a ``file://`` URI, or of a plain path."""
+    if "://" not in uri:
+        return Path(uri)
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise StorageError(f"{uri!r} can not be reached; use s3://bucket/key, file:///path or a plain path.")
+    return Path(unquote(parts.path))
+
+
+def is_s3(uri: str) -> bool:
+    """Whether the URI lies on S3."""
+    return uri.startswith("s3://")
+
+
+@dataclass
+class Storage:
+    """Reads and writes objects; picklable, so that worker processes can open parts themselves.
+
+    Parameters
+    ----------
+    client_options
+        Keyword arguments of ``boto3.session.Session.client("s3", ...)``: region, endpoint, explicit
+        credentials. Empty: boto3's own search for them.
+    """
+
+    client_options: dict[str, Any] = field(default_factory=dict, repr=False)
+    _client: Any = field(default=None, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the client behind: it holds sockets and locks."""
+        return {"client_options": self.client_options, "_client": None}
+
+    @property
+    def client(self) -> Any:
+        """The S3 client of this process, made on first use."""
+        if self._client is None:
+            import boto3
+
+            self._client = boto3.session.Session().client("s3", **self.client_options)
+        return self._client
+
+    def with_client(self, client: Any) -> Storage:
+        """This storage, using a client of the caller's in this process."""
+        self._client = client
+        return self
+
+    def read_artifact(self, reference: ArtifactRef) -> bytes:
+        """All bytes of a small artifact, checked against its reference.
+
+        Raises
+        ------
+        StorageError
+            If it can not be read, or is no longer what the reference was made for.
+        """
+        data = self.read_bytes(reference["uri"])
+        if hashlib.sha256(data).hexdigest() != reference["sha256"]:
+            raise StorageError(
+                f"{reference['uri']} is not the object that the task before wrote: another run or hand has "
+                "overwritten it. Clear that task to write it again."
+            )
+        return data
+
+    @contextmanager
+    def local_copy(self, uri: str) -> Iterator[Path]:
+        """Give a local file with the object's bytes; a download is deleted at the end.
+
+        Raises
+        ------
+        StorageError
+            If the object does not exist or can not be read.
+        """
+        if not is_s3(uri):
+            path = local_path(uri)
+            if not path.is_file():
+                raise MissingObjectError(f"{uri} does not exist, or is not a file.")
+            yield path
+            return
+        bucket, key = split_s3_uri(uri)
+        with tempfile.TemporaryDirectory(prefix="nightcast-") as folder:
+            path = Path(folder) / (key.rsplit("/", 1)[-1] or "object")
+            with _explained("read", uri):
+                self.client.download_file(bucket, key, str(path))
+            yield path
+
+    def read_bytes(self, uri: str) -> bytes:
+        """All bytes of a small object.
+
+        Raises
+        ------
+        StorageError
+            If the object does not exist or can not be read.
+        """
+        if not is_s3(uri):
+            try:
+                return local_path(uri).read_bytes()
+            except FileNotFoundError as error:
+                raise MissingObjectError(f"{uri} does not exist.") from error
+            except OSError as error:
+                raise StorageError(f"can not read {uri}: {error.strerror or error}.") from error
+        bucket, key = split_s3_uri(uri)
+        with _explained("read", uri):
+            body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def write_bytes(self, uri: str, data: bytes, media_type: str, *, rows: int | None = None) -> ArtifactRef:
+        """Write a small object at once and return its reference."""
+        if is_s3(uri):
+            bucket, key = split_s3_uri(uri)
+            with _explained("write", uri):
+                self.client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=media_type)
+        else:
+            _replace(local_path(uri), lambda path: path.write_bytes(data))
+        return _reference(uri, hashlib.sha256(data).hexdigest(), rows, len(data), media_type)
+
+    def upload(self, path: Path, uri: str, media_type: str, *, rows: int | None = None) -> ArtifactRef:
+        """Copy a local file of any size to ``uri`` and return its reference."""
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        if is_s3(uri):
+            bucket, key = split_s3_uri(uri)
+            with _explained("write", uri):
+                self.client.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": media_type})
+        else:
+            _replace(local_path(uri), lambda temporary: shutil.copyfile(path, temporary))
+        return _reference(uri, digest.hexdigest(), rows, path.stat().st_size, media_type)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object within S3 (on the server's side) or within the disk."""
+        if is_s3(source) != is_s3(target):
+            raise StorageError(f"can not copy {source} to {target}: both must lie on S3, or both on disk.")
+        if is_s3(source):
+            bucket, key = split_s3_uri(source)
+            target_bucket, target_key = split_s3_uri(target)
+            with _explained("copy", source):
+                self.client.copy({"Bucket": bucket, "Key": key}, target_bucket, target_key)
+        else:
+            self.upload(local_path(source), target, BYTES)
+
+    def size(self, uri: str) -> int | None:
+        """Bytes of an object, or None if it does not exist."""
+        if not is_s3(uri):
+            path = local_path(uri)
+            return path.stat().st_size if path.is_file() else None
+        from botocore.exceptions import ClientError
+
+        bucket, key = split_s3_uri(uri)
+        with _explained("look at", uri):
+            try:
+                return int(self.client.head_object(Bucket=bucket, Key=key)["ContentLength"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+                    return None
+                raise
+
+    def names_below(self, prefix: str) -> list[str]:
+        """URIs of all objects below a prefix that ends in ``/``, sorted."""
+        if not is_s3(prefix):
+            folder = local_path(prefix)
+            return sorted(path.as_uri() for path in folder.rglob("*") if path.is_file())
+        bucket, key = split_s3_uri(prefix)
+        with _explained("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            return sorted(f"s3://{bucket}/{item['Key']}" for page in pages for item in page.get("Contents", []))
+
+    def delete(self, uris: list[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+        for uri in uris:
+            if is_s3(uri):
+                bucket, key = split_s3_uri(uri)
+                with _explained("delete", uri):
+                    self.client.delete_object(Bucket=bucket, Key=key)
+            else:
+                local_path(uri).unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(verb: str, uri: str) -> Iterator[None]:
+    """Turn what boto3 raises into a StorageError that names the object and a remedy."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        remedy = _REMEDIES.get(code, "Check the bucket, the credentials of the AWS connection and its region")
+        kind = MissingObjectError if code in _MISSING else StorageError
+        raise kind(f"can not {verb} {uri}: {error}. {remedy}.") from error
+    except (BotoCoreError, Boto3Error) as error:
+        raise StorageError(f"can not {verb} {uri}: {error}.") from error
+
+
+_MISSING = ("404", "NoSuchKey")
+_REMEDIES = {
+    "404": "The object does not exist: it was deleted, or never written",
+    "NoSuchKey": "The object does not exist: it was deleted, or never written",
+    "NoSuchBucket": "Create the bucket, or correct its name in the AWS connection's `bucket`",
+    "403": "Grant the role of the AWS connection s3:GetObject, s3:PutObject and s3:ListBucket here",
+    "AccessDenied": "Grant the role of the AWS connection s3:GetObject, s3:PutObject and s3:ListBucket here",
+}
+
+
+def _reference(uri: str, sha256: str, rows: int | None, size: int, media_type: str) -> ArtifactRef:
+    return {"uri": uri, "sha256": sha256, "rows": rows, "bytes": size, "media_type": media_type}
+
+
+def _replace(target: Path, write: Any) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+            temporary = Path(stream.name)
+        try:
+            write(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise StorageError(f"can not write {target}: {error.strerror or error}.") from error

@@ -1,0 +1,1 @@
+"""Redshift: the text of UNLOAD statements, and the manifests that they leave on S3."""

@@ -1,0 +1,255 @@
+"""The whole system on one machine: the sandbox AWS and Airflow's processes, on free loopback ports."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+import urllib.request
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from nightcast.sandbox.airflow_api import AirflowApi
+from nightcast.sandbox.processes import Processes, StackError, free_port
+
+BUCKET = "nightcast"
+DATABASE = "dev"
+WORKGROUP = "nightcast"
+IAM_ROLE = "arn:aws:iam::123456789012:role/NightcastRedshift"
+_USER = "admin"
+_POOL = {
+    "name": "redshift",
+    "slots": 4,
+    "description": "Statements that run on Redshift at once",
+    "include_deferred": True,
+}
+
+
+class Stack:
+    """Sandbox and Airflow, started together and stopped together.
+
+    Parameters
+    ----------
+    project
+        Folder that holds ``dags/`` and ``plugins/``.
+    home
+        Folder of this stack's state: metadata database, warehouse, buckets, logs.
+    year_end
+        Last day of the sample sales.
+    scheduled
+        Whether the nightly schedule runs; without it only triggered and backfilled runs do.
+    keep
+        Keep database, warehouse and buckets of an earlier, stopped stack.
+    """
+
+    def __init__(self, project: Path, home: Path, *, year_end: date, scheduled: bool, keep: bool) -> None:
+        self.project = project
+        self.home = home
+        self._year_end = year_end
+        self._scheduled = scheduled
+        self._keep = keep
+        self._exit = ExitStack()
+        self.processes = Processes(home / "logs")
+        self.endpoint_url = ""
+        self.environment: dict[str, str] = {}
+        self.password = ""
+        self.api: AirflowApi
+
+    def __enter__(self) -> Stack:
+        try:
+            self._lock()
+            self.processes.end_leftovers()
+            self._exit.callback(self.processes.stop)
+            self._clean()
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the sandbox."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            config=Config(proxies={}),
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="sandbox",
+            aws_secret_access_key="sandbox",  # noqa: S106 -- the sandbox checks no signature
+        )
+
+    def airflow(self, *arguments: str) -> list[str]:
+        """The command line of an Airflow command."""
+        return [sys.executable, "-m", "airflow", *arguments]
+
+    def _lock(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        handle = self._exit.enter_context((self.home / "lock").open("w"))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StackError(f"another command is using {self.home}; wait for it, or stop it.") from error
+
+    def _clean(self) -> None:
+        for name in ("airflow", "sandbox", "output"):
+            if not self._keep:
+                shutil.rmtree(self.home / name, ignore_errors=True)
+            (self.home / name).mkdir(exist_ok=True)
+
+    def _start(self) -> None:
+        port, sandbox_port = free_port(), free_port()
+        self.endpoint_url = f"http://127.0.0.1:{sandbox_port}"
+        self.environment = self._environment(port)
+        say("starting the sandbox AWS and Airflow's metadata database")
+        self.processes.start(
+            "sandbox",
+            [
+                sys.executable,
+                "-m",
+                "nightcast.sandbox",
+                "--port",
+                str(sandbox_port),
+                "--directory",
+                str(self.home / "sandbox"),
+            ],
+            self.environment,
+        )
+        self.processes.start("migrate", self.airflow("db", "migrate"), self.environment)
+        self.processes.until("the sandbox", lambda: answers(f"{self.endpoint_url}/health"), 60)
+        say(f"sandbox AWS at {self.endpoint_url}; loading a year of sample sales up to {self._year_end}")
+        self._load_sample()
+        self.processes.wait("migrate")
+        say(f"starting Airflow at http://127.0.0.1:{port}")
+        self._start_airflow(port)
+
+    def _start_airflow(self, port: int) -> None:
+        serve = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
+        commands = {
+            "api-server": self.airflow("api-server", *serve),
+            # Without --skip-serve-logs these would open ports on all interfaces.
+            "scheduler": self.airflow("scheduler", "--skip-serve-logs"),
+            "dag-processor": self.airflow("dag-processor"),
+        }
+        components: tuple[str, ...] = ("scheduler", "dag_processor")
+        if self._scheduled:
+            commands["triggerer"] = self.airflow("triggerer", "--skip-serve-logs")
+            components += ("triggerer",)
+        for name, command in commands.items():
+            self.processes.start(name, command, self.environment)
+        self.api = AirflowApi(f"http://127.0.0.1:{port}", _USER, self.password)
+        self.processes.until("Airflow", lambda: self.api.healthy(components), 180, pause=0.5)
+        if not self.api.exists(f"/pools/{_POOL['name']}"):
+            self.api.post("/pools", _POOL)
+        self.processes.until("the DAG sales_forecast", self._dag_is_known, 120, pause=0.5)
+
+    def _dag_is_known(self) -> bool:
+        errors = self.api.get("/importErrors")["import_errors"]
+        if errors:
+            raise StackError(f"Airflow can not import {errors[0]['filename']}:\n{errors[0]['stack_trace']}")
+        return self.api.exists("/dags/sales_forecast")
+
+    def _load_sample(self) -> None:
+        from nightcast.sandbox.sample import load
+
+        # The mark lies in the bucket: a sandbox that was killed has lost its buckets, and so the mark.
+        s3, mark = self.client("s3"), {"Bucket": BUCKET, "Key": "sample/year_end"}
+        wanted = self._year_end.isoformat().encode()
+        s3.create_bucket(Bucket=BUCKET)
+        kept = s3.list_objects_v2(Bucket=BUCKET, Prefix=mark["Key"]).get("KeyCount", 0)
+        if kept and s3.get_object(**mark)["Body"].read() == wanted:
+            return
+        load(
+            self.client("redshift-data"),
+            s3,
+            bucket=BUCKET,
+            database=DATABASE,
+            workgroup_name=WORKGROUP,
+            iam_role=IAM_ROLE,
+            year_end=self._year_end,
+        )
+        s3.put_object(**mark, Body=wanted)
+
+    def _environment(self, port: int) -> dict[str, str]:
+        keys = self._secrets()
+        self.password = keys["password"]
+        home = self.home / "airflow"
+        (home / "passwords.json").write_text(json.dumps({_USER: self.password}))
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AIRFLOW__", "AWS_"))
+        }
+        settings = {
+            "CORE__DAGS_FOLDER": str(self.project / "dags"),
+            "CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
+            "CORE__LOAD_EXAMPLES": "False",
+            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            # SQLite stands no burst of writers.
+            "CORE__PARALLELISM": "4",
+            "CORE__FERNET_KEY": keys["fernet"],
+            "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+            "API__BASE_URL": f"http://127.0.0.1:{port}",
+            "API__SECRET_KEY": keys["api"],
+            "API_AUTH__JWT_SECRET": keys["jwt"],
+            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            "SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
+            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
+            "USAGE_DATA_COLLECTION__ENABLED": "False",
+        }
+        extra = {"endpoint_url": self.endpoint_url, "region_name": "us-east-1"}
+        login = {"conn_type": "aws", "login": "sandbox", "password": "sandbox"}
+        connections = {
+            "AWS_DEFAULT": {**login, "extra": {**extra, "bucket": BUCKET, "prefix": "forecasts"}},
+            "REDSHIFT_DEFAULT": {
+                **login,
+                "extra": {**extra, "workgroup_name": WORKGROUP, "database": DATABASE, "iam_role": IAM_ROLE},
+            },
+        }
+        return {
+            **inherited,
+            "AIRFLOW_HOME": str(home),
+            # Behind a proxy the loopback addresses must be reached directly.
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            "PYTHONPATH": str(self.project / "plugins"),
+            **{f"AIRFLOW__{name}": value for name, value in settings.items()},
+            **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
+        }
+
+    def _secrets(self) -> dict[str, str]:
+        """Keys of this stack, made at its first start."""
+        from cryptography.fernet import Fernet
+
+        path = self.home / "airflow" / "secrets.json"
+        if not path.is_file():
+            keys = {name: secrets.token_urlsafe(32) for name in ("api", "jwt")}
+            keys |= {"fernet": Fernet.generate_key().decode(), "password": secrets.token_urlsafe(9)}
+            path.touch(mode=0o600)
+            path.write_text(json.dumps(keys))
+        return dict(json.loads(path.read_text()))
+
+
+def answers(url: str) -> bool:
+    """Whether a loopback URL answers."""
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal what happens."""
+    print(text, flush=True)

@@ -1,0 +1,1 @@
+"""Datasource: schema, reading of parts, data rearrangement, insights."""

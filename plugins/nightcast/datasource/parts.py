@@ -1,0 +1,231 @@
+"""Parts of a datasource, read as batches of numbered records.
+
+A record is known by its number over all parts in manifest order, beginning with 0. A part function gets one
+`NumberedPart`, so that the number of its first record is known without a look at the other parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
+
+from nightcast.datasource.arrow_arrays import Array, Bools
+from nightcast.datasource.csv_part import read_csv
+from nightcast.datasource.decoded import Decoded, Reader, WantedPart
+from nightcast.datasource.parquet_part import read_parquet
+from nightcast.datasource.schema import Attribute, AttributeType, Schema
+from nightcast.errors import DatasourceError, MissingObjectError
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class ByteSource(Protocol):
+    """Where the bytes of parts come from. Picklable, for it travels to other processes."""
+
+    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+        """A file with the bytes of `uri` for as long as the context lasts: ``s3://``, ``file://`` or a path."""
+        ...
+
+
+class Mapper(Protocol):
+    """Applies a part function to items, perhaps in other processes; results come in the order of the items."""
+
+    def __call__(self, function: Callable[[S], T], items: Iterable[S], /) -> Iterator[T]: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a datasource.
+
+    Parameters
+    ----------
+    uri
+        ``s3://``, ``file://`` or a path.
+    records
+        Number of records, the header line not counted.
+    bytes
+        Size of the file.
+    format
+        ``"PARQUET"`` or ``"CSV"``; that a CSV file is gzipped is seen from its first bytes.
+    header
+        CSV only: whether the first line holds the names.
+    null_as
+        CSV only: what an unquoted cell holds that is NULL; quoted, it is that text.
+    """
+
+    uri: str
+    records: int
+    bytes: int
+    format: str
+    header: bool = False
+    null_as: str = ""
+
+
+@dataclass(frozen=True)
+class NumberedPart:
+    """A part with what its part function needs to know of the rest of the datasource.
+
+    Parameters
+    ----------
+    first_record
+        Number of the part's first record over all parts, from 0.
+    total
+        Number of records of the whole datasource.
+    row
+        Which entry of the manifest the part is, from 1.
+    """
+
+    part: Part
+    first_record: int
+    schema: Schema
+    total: int
+    row: int = 1
+
+    @property
+    def where(self) -> str:
+        """How error messages call the part."""
+        return f"part {self.part.uri} (entry {self.row} of the manifest)"
+
+
+@dataclass(frozen=True)
+class Datasource:
+    """Records of one schema in part files, in manifest order."""
+
+    schema: Schema
+    parts: tuple[Part, ...]
+
+    @property
+    def records(self) -> int:
+        """Number of records of all parts."""
+        return sum(part.records for part in self.parts)
+
+    def numbered(self) -> list[NumberedPart]:
+        """The parts, each with the number of its first record."""
+        found, first, total = [], 0, self.records
+        for row, part in enumerate(self.parts, start=1):
+            found.append(NumberedPart(part, first, self.schema, total, row))
+            first += part.records
+        return found
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Up to 131,072 records that follow each other in one part.
+
+    Parameters
+    ----------
+    first_record
+        Number of the first record over all parts in manifest order, from 0.
+    columns
+        Attribute name -> Arrow array of ``len(batch)`` cells. NUMERIC: float64, BINARY: bool, both null where the cell
+        is missing or invalid. CATEGORICAL and TEXT: string or dictionary<int32, string>, null where missing; an
+        empty string stays one. The row id is always delivered as text, whatever its type, since it is a name and no
+        quantity: a whole number above 2**53 would not survive as float64.
+    invalid
+        Attribute name -> bool mask of shape (len(batch),), only for attributes with an invalid cell in this batch.
+    size
+        Number of records, for a batch without columns; by default that of the columns.
+    """
+
+    first_record: int
+    columns: dict[str, Array]
+    invalid: dict[str, Bools] = field(default_factory=dict)
+    size: int = -1
+
+    def __len__(self) -> int:
+        if self.size >= 0:
+            return self.size
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+
+_READERS: dict[str, Reader] = {"PARQUET": read_parquet, "CSV": read_csv}
+
+
+def read_batches(numbered: NumberedPart, source: ByteSource, columns: Sequence[str] | None = None) -> Iterator[Batch]:
+    """Stream the records of one part.
+
+    Parameters
+    ----------
+    numbered
+        The part, from `Datasource.numbered`.
+    source
+        Gives the file.
+    columns
+        Names of the attributes to read, each once; all of the schema by default. None at all gives batches that
+        only count.
+
+    Yields
+    ------
+    Batch
+        In record order.
+
+    Raises
+    ------
+    DatasourceError
+        When the part is missing or damaged, holds another number of records than its manifest entry says, lacks a
+        column, or has a column whose type does not fit the attribute. The message names part, record and attribute.
+    SchemaError
+        When `columns` names an attribute that the schema lacks.
+    """
+    part = numbered.part
+    reader = _READERS.get(part.format)
+    if reader is None:
+        known = " and ".join(_READERS)
+        raise DatasourceError(f"{numbered.where} has the format {part.format!r}; {known} can be read")
+    wanted = _wanted(numbered, columns)
+    seen = 0
+    with ExitStack() as stack:
+        path = _opened(stack, numbered, source)
+        for decoded in _guarded(reader(path, wanted), numbered):
+            _check_count(numbered, seen + decoded.size, complete=False)
+            yield Batch(numbered.first_record + seen, decoded.columns, decoded.invalid, decoded.size)
+            seen += decoded.size
+        _check_count(numbered, seen, complete=True)
+
+
+def _wanted(numbered: NumberedPart, columns: Sequence[str] | None) -> WantedPart:
+    schema, part = numbered.schema, numbered.part
+    names = schema.names if columns is None else columns
+    attributes = [Attribute(name, schema.type_of(name)) for name in names]
+    as_text = tuple(
+        Attribute(attribute.name, AttributeType.CATEGORICAL) if attribute.name == schema.row_id else attribute
+        for attribute in attributes
+    )
+    return WantedPart(numbered.where, as_text, schema.names, part.records, part.header, part.null_as)
+
+
+def _opened(stack: ExitStack, numbered: NumberedPart, source: ByteSource) -> Path:
+    advice = "unload again, or restore the file"
+    try:
+        path = stack.enter_context(source.local_copy(numbered.part.uri))
+    except (OSError, MissingObjectError) as fault:
+        raise DatasourceError(f"{numbered.where} can not be read: {fault}; {advice}") from fault
+    if not path.is_file():
+        raise DatasourceError(f"{numbered.where} is missing; {advice}")
+    return path
+
+
+def _guarded(batches: Iterator[Decoded], numbered: NumberedPart) -> Iterator[Decoded]:
+    try:
+        yield from batches
+    except (OSError, EOFError, pa.ArrowException) as fault:
+        # ArrowInvalid for damaged files, OSError for truncated gzip and for the disk.
+        raise DatasourceError(
+            f"{numbered.where} is damaged or no {numbered.part.format} file: {fault}; unload it again"
+        ) from fault
+
+
+def _check_count(numbered: NumberedPart, seen: int, *, complete: bool) -> None:
+    expected = numbered.part.records
+    if seen > expected or (complete and seen < expected):
+        found = f"{seen:,}" if complete else f"at least {seen:,}"
+        raise DatasourceError(
+            f"{numbered.where} holds {found} records and its manifest says {expected:,}; "
+            "the file was changed after the manifest was written: unload again"
+        )

@@ -1,0 +1,184 @@
+"""Data rearrangement: which records of a datasource are taken, by Amazon ML's ``DataRearrangement`` string."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nightcast.datasource.arrow_arrays import Array, Bools, Hashes, coded, numbers, valid_mask
+from nightcast.datasource.hashing import float_hashes, mixed, seed_hash, string_hashes
+from nightcast.datasource.parts import Batch
+from nightcast.datasource.strict_json import parse_object
+from nightcast.errors import RearrangementError
+
+SEQUENTIAL = "sequential"
+RANDOM = "random"
+_BOOLEANS: dict[str, Any] = {"true": True, "false": False}
+_KEYS = ("percentBegin", "percentEnd", "complement", "strategy", "strategyParams")
+
+
+@dataclass(frozen=True)
+class Rearrangement:
+    """Takes the records whose place in 0..100 lies in ``[percent_begin, percent_end)``, or the others.
+
+    Parameters
+    ----------
+    percent_begin, percent_end
+        Whole numbers, 0 <= begin < end <= 100.
+    complement
+        Take what lies outside the range. Range and complement share no record and leave none out.
+    strategy
+        ``sequential``: the place of a record is its number over all parts; a cut at p percent is before record
+        floor(total * p / 100). ``random``: the place is a pseudo-random number from `seed` and the record's row id
+        where the schema has one and it is not NULL, else from its number; the share is only roughly the percentage.
+    seed
+        Any string. Two random rearrangements belong together only with the same seed.
+
+    Raises
+    ------
+    RearrangementError
+        For values outside these limits, and for a complement of all records, which would take none.
+
+    Examples
+    --------
+    >>> Rearrangement(0, 70).mask(Batch(first_record=5, columns={}, size=4), total=10, row_id=None).tolist()
+    [True, True, False, False]
+    """
+
+    percent_begin: int = 0
+    percent_end: int = 100
+    complement: bool = False
+    strategy: str = SEQUENTIAL
+    seed: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("percentBegin", self.percent_begin), ("percentEnd", self.percent_end)):
+            if type(value) is not int or not 0 <= value <= 100:
+                raise RearrangementError(f"{name} must be a whole number from 0 to 100, not {value!r:.80}")
+        if self.percent_begin >= self.percent_end:
+            raise RearrangementError(
+                f"percentBegin {self.percent_begin} is not below percentEnd {self.percent_end}, so no record would be "
+                "taken; swap them, or take the complement"
+            )
+        if self.strategy not in (SEQUENTIAL, RANDOM):
+            raise RearrangementError(f'strategy must be "{SEQUENTIAL}" or "{RANDOM}", not {self.strategy!r:.80}')
+        if type(self.complement) is not bool:
+            raise RearrangementError(f"complement must be true or false, not {self.complement!r:.80}")
+        if not isinstance(self.seed, str):
+            raise RearrangementError(f"randomSeed must be a string, not {self.seed!r:.80}")
+        if self.complement and self.percent_begin == 0 and self.percent_end == 100:
+            raise RearrangementError("the complement of 0 to 100 percent holds no record; narrow the range")
+
+    @classmethod
+    def from_json(cls, text: str) -> Rearrangement:
+        """Read a ``DataRearrangement`` string.
+
+        Blank text and an object without ``splitting`` take all records. One bound alone leaves the other at 0 or 100. A
+        boolean may be written as a string, as Amazon's own examples do. An unknown key is an error.
+
+        Raises
+        ------
+        RearrangementError
+            When it is malformed.
+        """
+        if not text.strip():
+            return cls()
+        document = parse_object(text, "the data rearrangement", RearrangementError)
+        _check_keys(document, ("splitting",), "the data rearrangement")
+        splitting = _object(document, "splitting")
+        _check_keys(splitting, _KEYS, "splitting")
+        parameters = _object(splitting, "strategyParams")
+        _check_keys(parameters, ("randomSeed",), "strategyParams")
+        complement = splitting.get("complement", False)
+        return cls(
+            percent_begin=splitting.get("percentBegin", 0),
+            percent_end=splitting.get("percentEnd", 100),
+            complement=_BOOLEANS.get(complement, complement) if isinstance(complement, str) else complement,
+            strategy=splitting.get("strategy", SEQUENTIAL),
+            seed=parameters.get("randomSeed", ""),
+        )
+
+    def to_json(self) -> str:
+        """The ``DataRearrangement`` string, in Amazon ML's form, in one line."""
+        splitting: dict[str, Any] = {
+            "percentBegin": self.percent_begin,
+            "percentEnd": self.percent_end,
+            "complement": self.complement,
+            "strategy": self.strategy,
+        }
+        if self.strategy == RANDOM:
+            splitting["strategyParams"] = {"randomSeed": self.seed}
+        return json.dumps({"splitting": splitting})
+
+    def complemented(self) -> Rearrangement:
+        """The rearrangement that takes exactly the records that this one leaves out."""
+        return replace(self, complement=not self.complement)
+
+    def mask(self, batch: Batch, total: int, row_id: str | None) -> Bools:
+        """Which records of a batch are taken.
+
+        Parameters
+        ----------
+        batch
+            Records with their numbers; for ``random`` with the column `row_id`, if that is not None.
+        total
+            Number of records of the whole datasource.
+        row_id
+            The schema's row id.
+
+        Returns
+        -------
+        numpy.ndarray
+            bool of shape (len(batch),). It depends on record numbers, `total`, row ids and seed, and not on how
+            the records lie in parts and batches.
+        """
+        if self.strategy == SEQUENTIAL:
+            place = np.arange(batch.first_record, batch.first_record + len(batch))
+            inside = (place >= total * self.percent_begin // 100) & (place < total * self.percent_end // 100)
+        else:
+            # Whole percents from the upper half of the hash: exact, and the same on every machine.
+            place = ((self._hashes(batch, row_id) >> np.uint64(32)) * np.uint64(100) >> np.uint64(32)).astype(np.int64)
+            inside = (place >= self.percent_begin) & (place < self.percent_end)
+        return ~inside if self.complement else inside
+
+    def _hashes(self, batch: Batch, row_id: str | None) -> Hashes:
+        seed = seed_hash(self.seed)
+        by_number = mixed(np.arange(batch.first_record, batch.first_record + len(batch), dtype=np.uint64) ^ seed)
+        if row_id is None:
+            return by_number
+        if row_id not in batch.columns:
+            raise RearrangementError(
+                f"a random rearrangement needs the row id {row_id!r}, and it was not read; read that column too"
+            )
+        array = batch.columns[row_id]
+        by_id = mixed(_id_hashes(array) ^ seed)
+        valid = valid_mask(array)
+        return by_id if valid is None else np.where(valid, by_id, by_number)
+
+
+def _id_hashes(array: Array) -> Hashes:
+    if pa.types.is_floating(array.type) or pa.types.is_boolean(array.type):
+        return float_hashes(numbers(array)[0])
+    if pa.types.is_dictionary(array.type):
+        codes, distinct = coded(array)
+        return np.append(string_hashes(distinct), np.uint64(0))[codes]
+    return string_hashes(array)
+
+
+def _object(document: dict[str, Any], key: str) -> dict[str, Any]:
+    value = document.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RearrangementError(f'"{key}" must be an object in braces, not {value!r:.80}')
+    return value
+
+
+def _check_keys(document: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+    for key in document:
+        if key not in known:
+            raise RearrangementError(f"{what} has the unknown key {key!r:.80}; known keys are {', '.join(known)}")

@@ -1,0 +1,1 @@
+"""Batch predictions in Amazon ML's files and formats."""

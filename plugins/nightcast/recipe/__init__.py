@@ -1,0 +1,1 @@
+"""The recipe language, suggested recipes, and the featurizer that a recipe becomes."""

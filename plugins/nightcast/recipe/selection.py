@@ -1,0 +1,57 @@
+"""The records that a data rearrangement takes, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Bools, bool_array
+from nightcast.datasource.parts import Batch, ByteSource, NumberedPart, read_batches
+from nightcast.datasource.rearrangement import SEQUENTIAL, Rearrangement
+
+
+def selected_batches(
+    numbered: NumberedPart, rearrangement: Rearrangement, columns: Sequence[str], source: ByteSource
+) -> Iterator[Batch]:
+    """Stream the records of one part that are taken.
+
+    Parameters
+    ----------
+    columns
+        Names of the attributes that are wanted; the row id is read besides when the rearrangement needs it.
+
+    Yields
+    ------
+    Batch
+        Only batches that hold a record. Their records keep their order; ``first_record`` is the number of the first
+        record of the batch that was read, taken or not. A part with no record to take is not opened.
+    """
+    row_id = numbered.schema.row_id
+    sequential = rearrangement.strategy == SEQUENTIAL
+    if sequential:
+        row_id = None
+        # The number of a record is all that counts, so that it is known before anything is read.
+        whole = Batch(numbered.first_record, {}, {}, numbered.part.records)
+        if not rearrangement.mask(whole, numbered.total, None).any():
+            return
+    read = tuple(dict.fromkeys([*columns, *([row_id] if row_id else [])]))
+    for batch in read_batches(numbered, source, read):
+        taken = rearrangement.mask(batch, numbered.total, row_id)
+        if taken.all():
+            yield batch
+        elif taken.any():
+            yield filtered(batch, taken)
+
+
+def filtered(batch: Batch, taken: Bools) -> Batch:
+    """The records of a batch for which ``taken`` is true."""
+    places = np.flatnonzero(taken)
+    begin, end = int(places[0]) if len(places) else 0, int(places[-1]) + 1 if len(places) else 0
+    if end - begin == len(places):
+        columns = {name: array.slice(begin, len(places)) for name, array in batch.columns.items()}
+    else:
+        mask = bool_array(taken)
+        columns = {name: array.filter(mask) for name, array in batch.columns.items()}
+    invalid = {name: mask[taken] for name, mask in batch.invalid.items()}
+    return Batch(batch.first_record, columns, {name: mask for name, mask in invalid.items() if mask.any()}, len(places))

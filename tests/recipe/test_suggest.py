@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nightcast.datasource.insights import Insights, compute_insights
+from nightcast.datasource.parts import ByteSource, Datasource
+from nightcast.datasource.schema import Attribute, AttributeType, Schema
+from nightcast.errors import RecipeError
+from nightcast.recipe.grammar import parse_recipe
+from nightcast.recipe.suggest import BIN_COUNTS, bin_count, suggest_recipe
+
+
+def test_shape(schema: Schema, insights: Insights) -> None:
+    assert json.loads(suggest_recipe(schema, insights)) == {
+        "groups": {"NUMERIC_VARS_QB_10": "group('price','seats')"},
+        "assignments": {},
+        "outputs": ["ALL_BINARY", "ALL_CATEGORICAL", "quantile_bin(NUMERIC_VARS_QB_10,10)", "ALL_TEXT"],
+    }
+
+
+def test_keys_stand_in_amazons_order(schema: Schema, insights: Insights) -> None:
+    text = suggest_recipe(schema, insights)
+    assert text.index('"groups"') < text.index('"assignments"') < text.index('"outputs"')
+    assert parse_recipe(text, schema).columns == ("promo", "genre", "price", "seats", "title")
+
+
+def test_groups_without_members_are_left_out(insights: Insights) -> None:
+    schema = Schema(
+        (Attribute("price", AttributeType.NUMERIC), Attribute("sold", AttributeType.NUMERIC)), target="sold"
+    )
+    assert json.loads(suggest_recipe(schema, insights))["outputs"] == ["quantile_bin(NUMERIC_VARS_QB_10,10)"]
+
+
+def test_names_are_quoted_so_that_they_are_read_again(write: Callable[..., Datasource], files: ByteSource) -> None:
+    names = ["it's", "back\\slash", "1st, (x)"]
+    schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in names))
+    written = write(pa.table({name: [1.0, 2.0] for name in names}))
+    found = compute_insights(Datasource(schema, written.parts), files)
+    assert list(parse_recipe(suggest_recipe(schema, found), schema).columns) == names
+
+
+def test_nothing_to_learn_from(insights: Insights) -> None:
+    schema = Schema((Attribute("sold", AttributeType.NUMERIC),), target="sold")
+    with pytest.raises(RecipeError, match="no attribute to learn from"):
+        suggest_recipe(schema, insights)
+
+
+def test_the_order_of_records_does_not_matter(
+    schema: Schema, write: Callable[..., Datasource], files: ByteSource, table: pa.Table
+) -> None:
+    rng = np.random.default_rng(5)
+    many = table.take(rng.integers(0, 6, 5000)).set_column(1, "price", pa.array(rng.gamma(2, 10, 5000)))
+    recipes = {
+        suggest_recipe(schema, compute_insights(write(many.take(rng.permutation(5000)), size), files))
+        for size in (5000, 777)
+    }
+    assert len(recipes) == 1
+    assert "'price'" in recipes.pop()
+
+
+EVEN = (np.arange(1001) / 1000).tolist()
+TAILED = np.expm1(np.arange(1001) / 1000 * 8).tolist()
+
+
+def test_bin_counts_grow_with_records_correlation_and_tails() -> None:
+    for quantiles in (EVEN, TAILED):
+        for correlation in (None, 0.3, -0.9):
+            counts = [bin_count(10**power, quantiles, correlation) for power in range(1, 10)]
+            assert counts == sorted(counts)
+            assert set(counts) <= set(BIN_COUNTS)
+            assert counts[0] == 10
+    assert bin_count(30_000, EVEN, 0.1) < bin_count(30_000, EVEN, 0.8) < bin_count(30_000, TAILED, 0.8)
+    assert bin_count(30_000, EVEN, -0.8) == bin_count(30_000, EVEN, 0.8)
+
+
+def test_no_more_bins_than_values() -> None:
+    for distinct, bins in ((1, 10), (2, 10), (9, 10), (12, 20), (40, 50)):
+        values = np.quantile(np.repeat(np.arange(distinct), 1000), EVEN).tolist()
+        assert bin_count(10**9, values, 1.0) == bins
+
+
+def test_the_choice_has_the_least_cost() -> None:
+    # For even quantiles b bins leave 1 / b**2 of the variance within.
+    for values in (500, 30_000, 3_000_000):
+        for r2 in (0.05, 0.3, 0.9):
+            cost = {bins: r2 / bins**2 + (1 - r2) * bins / values for bins in BIN_COUNTS}
+            assert bin_count(values, EVEN, r2**0.5) == min(cost, key=lambda bins: cost[bins])

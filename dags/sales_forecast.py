@@ -1,0 +1,126 @@
+"""The nightly sales forecast: wiring and documentation, no logic."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule
+
+from nightcast.operators.evaluate import EvaluateModelOperator
+from nightcast.operators.insights import ComputeInsightsOperator
+from nightcast.operators.predict import BatchPredictOperator
+from nightcast.operators.publish import PublishRunOperator
+from nightcast.operators.resolve_period import ResolvePeriodOperator
+from nightcast.operators.schema import CreateSchemaOperator
+from nightcast.operators.train import TrainModelOperator
+from nightcast.operators.unload import RedshiftUnloadOperator
+from nightcast.settings import dag_params
+
+DOCS = """\
+### Sales forecast
+
+Predicts tomorrow's ticket sales of every event on sale, from the sales that Redshift holds up to the end
+of the sales period. What Amazon Machine Learning did by hand: datasource, statistics, ML model, evaluation,
+batch prediction.
+
+| | |
+| --- | --- |
+| **Reads** | Redshift tables `sales`, `listing`, `event`, `venue`, `category`, `date` through UNLOAD (connection `redshift_default`) |
+| **Writes** | `s3://<bucket>/<prefix>/sales_forecast/period=<day>/run=<run>/` (connection `aws_default`): `schema.json`, `insights.json`, `recipe.json`, `model/`, `evaluation.json`, `predictions/`, `report.html`, and `run.json` last |
+| **Schedule** | nightly at 02:00 UTC, for the whole UTC day that has just ended |
+| **Predicts** | `totalsold` of each event on each day of the next period |
+
+**Start it by hand**: *Trigger*, and give period start and end where another day than yesterday is meant.
+**Backfill**: `airflow backfill create --dag-id sales_forecast --from-date 2008-12-01 --to-date 2008-12-03T23:59:59`
+makes one run for each day, each with artifacts of its own.
+
+**When it fails**: a refused statement shows Redshift's message and the statement's id in the unload task's
+log; correct the SQL in `include/sql/sales_forecast/` and clear the task. `returned no rows` means that the
+period's sales are not loaded yet. A failed run leaves no predictions visible.
+"""  # noqa: E501 -- table rows of Markdown can not be broken
+
+POOL = "redshift"
+FOREVER = datetime(2008, 1, 1)
+
+with DAG(
+    dag_id="sales_forecast",
+    description="Nightly: Redshift sales to datasource, ML model, evaluation and gzipped batch predictions",
+    doc_md=DOCS,
+    schedule=CronDataIntervalTimetable("0 2 * * *", timezone="UTC"),
+    start_date=FOREVER,
+    catchup=False,
+    max_active_runs=4,
+    tags=["nightcast", "sales", "forecast"],
+    params=dag_params(),
+    template_searchpath=[str(Path(__file__).resolve().parents[1] / "include" / "sql")],
+    default_args={
+        "owner": "nightcast",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=15),
+        "execution_timeout": timedelta(hours=2),
+    },
+    dagrun_timeout=timedelta(hours=6),
+) as dag:
+    period = ResolvePeriodOperator(task_id="resolve_period")
+
+    with TaskGroup("datasource", tooltip="Unload from Redshift; schema and statistics"):
+        unload_training = RedshiftUnloadOperator(
+            task_id="unload_training", query="sales_forecast/training.sql", dataset="training", pool=POOL
+        )
+        unload_scoring = RedshiftUnloadOperator(
+            task_id="unload_scoring",
+            query="sales_forecast/scoring.sql",
+            dataset="scoring",
+            only_if="{{ params.score == 'next_period' }}",
+            pool=POOL,
+        )
+        schema = CreateSchemaOperator(
+            task_id="create_schema", manifest=unload_training.task_id, override="sales_forecast/training.schema"
+        )
+        insights = ComputeInsightsOperator(
+            task_id="compute_insights", manifest=unload_training.task_id, schema=schema.task_id
+        )
+
+    with TaskGroup("ml_model", tooltip="Train on the first 70 %, evaluate on the rest"):
+        model = TrainModelOperator(
+            task_id="train_model",
+            manifest=unload_training.task_id,
+            schema=schema.task_id,
+            insights=insights.task_id,
+        )
+        evaluation = EvaluateModelOperator(
+            task_id="evaluate_model",
+            manifest=unload_training.task_id,
+            schema=schema.task_id,
+            model=model.task_id,
+        )
+
+    with TaskGroup("batch_prediction", tooltip="Score, then publish predictions and report"):
+        prediction = BatchPredictOperator(
+            task_id="predict",
+            manifest=unload_scoring.task_id,
+            training_manifest=unload_training.task_id,
+            schema=schema.task_id,
+            model=model.task_id,
+            # The scoring unload is skipped where the training datasource is scored.
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        )
+        publication = PublishRunOperator(
+            task_id="publish",
+            prediction=prediction.task_id,
+            artifacts={
+                "schema": schema.task_id,
+                "insights": insights.task_id,
+                "recipe": (model.task_id, "recipe"),
+                "model": model.task_id,
+                "evaluation": evaluation.task_id,
+            },
+            outlets=[Asset(name="sales_forecast_predictions", uri="nightcast://sales_forecast/predictions")],
+        )
+
+    period >> [unload_training, unload_scoring]
+    unload_training >> schema >> insights >> model >> [evaluation, prediction] >> publication
+    unload_scoring >> prediction

@@ -1,0 +1,1 @@
+"""Airflow hooks: what the connections say."""

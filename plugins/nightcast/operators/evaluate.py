@@ -1,0 +1,50 @@
+"""Evaluate an ML model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nightcast.artifacts import JSON, ArtifactRef
+from nightcast.operators.base import Returned, Stage, StageOperator
+
+
+class EvaluateModelOperator(StageOperator):
+    """
+    Evaluate on the records that did not train: the complement of the data rearrangement.
+
+    Returns the reference of ``evaluation.json``.
+
+    :param manifest: what the unload task returned.
+    :param schema: reference of ``schema.json``.
+    :param model: reference of ``model/model.json``.
+    """
+
+    def __init__(self, *, manifest: Returned, schema: Returned, model: Returned, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.manifest = manifest
+        self.schema = schema
+        self.model = model
+
+    def run_stage(self, stage: Stage) -> ArtifactRef:
+        """Write ``evaluation.json``."""
+        from nightcast.compute import mapper_for
+        from nightcast.datasource.rearrangement import Rearrangement
+        from nightcast.evaluation.evaluate import evaluate
+        from nightcast.operators.inputs import datasource_of, model_of
+
+        datasource = datasource_of(stage, self.manifest, self.schema)
+        held_out = Rearrangement.from_json(stage.settings.rearrangement_json()).complemented()
+        with (
+            model_of(stage, self.model) as model,
+            mapper_for(len(datasource.parts), datasource.records) as mapper,
+        ):
+            evaluation = evaluate(model, datasource, held_out, stage.storage, mapper)
+        self.log.info(
+            "RMSE %.6g, baseline %.6g, on %s records",
+            evaluation.rmse,
+            evaluation.baseline_rmse,
+            evaluation.records_seen - evaluation.records_failed,
+        )
+        return stage.storage.write_bytes(
+            stage.place("evaluation.json"), evaluation.to_json().encode(), JSON, rows=evaluation.records_seen
+        )

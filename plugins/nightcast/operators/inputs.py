@@ -1,0 +1,91 @@
+"""From references in XCom to what stage functions take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from nightcast.errors import SchemaError
+from nightcast.warehouse.manifest import Manifest, read_manifest
+from nightcast.warehouse.statements import UnloadFormat, UnloadOptions
+
+if TYPE_CHECKING:
+    from nightcast.datasource.parts import Datasource
+    from nightcast.datasource.schema import Schema
+    from nightcast.mlmodel.files import MLModel
+    from nightcast.operators.base import Returned, Stage
+
+
+def manifest_of(stage: Stage, manifest: Returned) -> Manifest:
+    """The UNLOAD manifest that an unload task returned."""
+    reference = stage.pull(manifest)
+    return read_manifest(stage.storage.read_artifact(reference), reference["uri"])
+
+
+def datasource_of(stage: Stage, manifest: Returned, schema: Returned) -> Datasource:
+    """The unloaded parts as a datasource with the schema that the schema task wrote.
+
+    Raises
+    ------
+    SchemaError
+        If the unloaded columns are not the schema's; the target may be absent.
+    """
+    from nightcast.datasource.parts import Datasource, Part
+    from nightcast.datasource.schema import Schema
+
+    known = Schema.from_json(stage.storage.read_artifact(stage.pull(schema)).decode())
+    unloaded = manifest_of(stage, manifest)
+    options = UnloadOptions(format=UnloadFormat(stage.pull(manifest)["format"]))
+    parts = tuple(
+        Part(
+            uri=entry.uri,
+            records=entry.records,
+            bytes=entry.bytes,
+            format=options.format,
+            header=options.header,
+            null_as=options.null_as,
+        )
+        for entry in unloaded.entries
+    )
+    return Datasource(schema=_fitting(known, unloaded), parts=parts)
+
+
+@contextmanager
+def model_of(stage: Stage, model: Returned) -> Iterator[MLModel]:
+    """The trained ML model, from a copy of its directory that is deleted at the end."""
+    from nightcast.mlmodel.files import MODEL_FILES, load_model
+
+    reference = stage.pull(model)
+    folder = reference["uri"].rsplit("/", 1)[0]
+    with TemporaryDirectory(prefix="nightcast-model-") as copy:
+        (Path(copy) / "model.json").write_bytes(stage.storage.read_artifact(reference))
+        for name in MODEL_FILES:
+            if name != "model.json":
+                (Path(copy) / name).write_bytes(stage.storage.read_bytes(f"{folder}/{name}"))
+        yield load_model(Path(copy))
+
+
+def _fitting(schema: Schema, manifest: Manifest) -> Schema:
+    """The training schema in the column order of these data, without its target where they have none."""
+    from nightcast.datasource.schema import Schema
+
+    unloaded = [column.name for column in manifest.columns]
+    types = {attribute.name: attribute for attribute in schema.attributes}
+    missing = [name for name in types if name not in unloaded and name != schema.target]
+    unknown = [name for name in unloaded if name not in types]
+    if missing or unknown:
+        raise SchemaError(
+            f"the columns of {manifest.uri} are not those of the training datasource: "
+            f"missing {missing or 'none'}, unknown {unknown or 'none'}. "
+            "Let the scoring query select the training query's columns (the target may be left out)."
+        )
+    return Schema(
+        attributes=tuple(types[name] for name in unloaded),
+        target=schema.target if schema.target in unloaded else None,
+        row_id=schema.row_id,
+        excluded=schema.excluded,
+        header=schema.header,
+    )

@@ -1,0 +1,62 @@
+"""Train an ML model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nightcast.artifacts import BYTES, JSON, ArtifactRef
+from nightcast.operators.base import Returned, Stage, StageOperator
+
+
+class TrainModelOperator(StageOperator):
+    """
+    Train on the records that the data rearrangement selects, with the given or the suggested recipe.
+
+    Returns the reference of ``model/model.json``, the directory's table of contents (``rows``: training
+    records), and pushes that of ``recipe.json`` under the key ``recipe``.
+
+    :param manifest: what the unload task returned.
+    :param schema: reference of ``schema.json``.
+    :param insights: reference of ``insights.json``.
+    """
+
+    def __init__(self, *, manifest: Returned, schema: Returned, insights: Returned, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.manifest = manifest
+        self.schema = schema
+        self.insights = insights
+
+    def run_stage(self, stage: Stage) -> ArtifactRef:
+        """Write ``recipe.json`` and ``model/``."""
+        from nightcast.compute import mapper_for
+        from nightcast.datasource.insights import Insights
+        from nightcast.datasource.rearrangement import Rearrangement
+        from nightcast.mlmodel.files import MODEL_FILES, save_model
+        from nightcast.mlmodel.train import KEPT_FEATURES, train_regression
+        from nightcast.operators.inputs import datasource_of
+        from nightcast.recipe.suggest import suggest_recipe
+
+        datasource = datasource_of(stage, self.manifest, self.schema)
+        insights = Insights.from_json(stage.storage.read_artifact(stage.pull(self.insights)).decode())
+        recipe = stage.settings.model.recipe or suggest_recipe(datasource.schema, insights)
+        with mapper_for(len(datasource.parts), datasource.records, result_bytes=8 * KEPT_FEATURES**2) as mapper:
+            model = train_regression(
+                datasource,
+                insights,
+                recipe,
+                Rearrangement.from_json(stage.settings.rearrangement_json()),
+                stage.storage,
+                mapper,
+                l2=stage.settings.model.l2,
+            )
+        written = stage.storage.write_bytes(stage.place("recipe.json"), recipe.encode(), JSON)
+        stage.context["ti"].xcom_push(key="recipe", value=written)
+        with TemporaryDirectory(prefix="nightcast-model-") as folder:
+            save_model(model, Path(folder))
+            # model.json names the digests of the others, so it goes last.
+            for name in sorted(MODEL_FILES, key=lambda name: name == "model.json"):
+                reference = stage.storage.upload(Path(folder) / name, stage.place("model", name), BYTES)
+        self.log.info("trained on %s records, %s weights", model.training["records"], model.featurizer.n_features)
+        return {**reference, "media_type": JSON, "rows": model.training["records"]}

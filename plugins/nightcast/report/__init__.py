@@ -1,0 +1,1 @@
+"""What a run tells a person: one HTML page, and a few lines for a terminal."""

@@ -1,0 +1,133 @@
+"""One HTML page a run: the same run gives the same bytes, and the page needs no other file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nightcast.report.charts import bar, histogram, number
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TOP_VALUES = 3
+
+
+def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, Any]], predictions: Sequence[str]) -> str:
+    """Render the page.
+
+    Parameters
+    ----------
+    run
+        What ``run.json`` says of run, period, settings and batch prediction.
+    contents
+        The read artifacts ``schema``, ``insights``, ``recipe``, ``model`` and ``evaluation``.
+    predictions
+        Header and first lines of the first result file.
+
+    Returns
+    -------
+    str
+        A whole HTML document.
+    """
+    insights, evaluation = contents["insights"], contents["evaluation"]
+    rmse = evaluation["performanceMetrics"]["RegressionRMSE"]
+    baseline = evaluation["baseline"]["RegressionRMSE"]
+    target = insights["attributes"][insights["target"]]
+    residuals = evaluation["residuals"]["histogram"]
+    page = _environment().get_template("page.html.jinja")
+    return page.render(
+        run=run,
+        insights=insights,
+        evaluation=evaluation,
+        rmse=rmse,
+        baseline=baseline,
+        improvement=100 * (1 - rmse / baseline) if baseline else None,
+        attributes=_attributes(contents["schema"], insights),
+        target_chart=_chart(target.get("histogram"), f"Distribution of {insights['target']}"),
+        residual_chart=_chart(residuals, "Residuals", mark=0.0),
+        outside=residuals["below"] + residuals["above"],
+        recipe=json.dumps(contents["recipe"], indent=2, ensure_ascii=False),
+        header=predictions[0].split(",") if predictions else [],
+        predictions=[line.split(",") if line else [] for line in predictions[1:]],
+    )
+
+
+def _attributes(schema: Mapping[str, Any], insights: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the attributes' table, in column order."""
+    rows = []
+    for attribute in schema["attributes"]:
+        name = attribute["attributeName"]
+        facts = insights["attributes"].get(name, {})
+        correlation = facts.get("correlation")
+        rows.append(
+            {
+                "name": name,
+                "type": attribute["attributeType"],
+                "role": _role(schema, name),
+                "missing": _share(facts.get("missing", 0), insights["records"]),
+                "invalid": facts.get("invalid", 0),
+                "distinct": _distinct(facts),
+                "summary": _SUMMARIES[attribute["attributeType"]](facts, insights["records"]),
+                "correlation": None if correlation is None else bar(abs(correlation), f"{correlation:.2f}"),
+            }
+        )
+    return rows
+
+
+def _role(schema: Mapping[str, Any], name: str) -> str:
+    roles = {schema.get("targetAttributeName"): "target", schema.get("rowId"): "row id"}
+    return "excluded" if name in schema.get("excludedAttributeNames", ()) else roles.get(name, "")
+
+
+def _share(count: int, records: int) -> str:
+    return f"{100 * count / records:.1f} %" if count and records else "0"
+
+
+def _distinct(facts: Mapping[str, Any]) -> str:
+    if "distinct" not in facts:
+        return "2" if facts.get("true") and facts.get("false") else "–"  # noqa: RUF001 -- the dash of a table
+    return ("" if facts["distinct_exact"] else "about ") + number(facts["distinct"])
+
+
+def _numeric(facts: Mapping[str, Any], _: int) -> str:
+    if facts.get("min") is None:
+        return "no values"
+    low, high, mean, median = (number(facts[name]) for name in ("min", "max", "mean", "median"))
+    return f"{low} to {high}, mean {mean}, median {median}"
+
+
+def _binary(facts: Mapping[str, Any], records: int) -> str:
+    return f"{_share(facts.get('true', 0), records)} true"
+
+
+def _categorical(facts: Mapping[str, Any], records: int) -> str:
+    values = facts.get("values", [])
+    if len(values) > 1 and values[0][1] == 1:
+        return "each value once"
+    return ", ".join(f"{value or '(empty)'} {_share(count, records)}" for value, count in values[:_TOP_VALUES])
+
+
+def _text(facts: Mapping[str, Any], _: int) -> str:
+    low, high = facts.get("words_per_row") or (0, 0)
+    return f"{number(facts.get('words', 0))} words, {low} to {high} a record"
+
+
+_SUMMARIES = {"NUMERIC": _numeric, "BINARY": _binary, "CATEGORICAL": _categorical, "TEXT": _text}
+
+
+def _chart(bins: Mapping[str, Any] | None, title: str, mark: float | None = None) -> str:
+    return histogram(bins["edges"], bins["counts"], title, mark) if bins else ""
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("nightcast.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = number
+    return environment

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+KNOWN_TAGS = {"nightcast", "sales", "forecast"}
+HEAVY = ("pandas", "numpy", "sklearn", "scipy", "pyarrow", "duckdb", "moto", "sqlglot")
+
+# In a process of its own: what is imported here must not hide what the DAG imports.
+LOAD = """
+import json, statistics, sys, time
+from airflow.plugins_manager import get_import_errors, get_plugin_info
+from airflow.dag_processing.dagbag import DagBag
+errors, plugins = get_import_errors(), get_plugin_info({{"name"}})
+heavy = [name for name in {heavy!r} if name in sys.modules]
+started = time.monotonic()
+bag = DagBag({dags!r}, bundle_name="dags-folder")
+seconds = time.monotonic() - started
+heavy_after = [name for name in {heavy!r} if name in sys.modules]
+def facts(task):
+    return {{"retries": task.retries, "owner": task.owner, "timeout": task.execution_timeout is not None,
+            "pool": task.pool, "upstream": sorted(task.upstream_task_ids)}}
+print("RESULT " + json.dumps({{
+    "dag_errors": bag.import_errors, "plugin_errors": errors, "plugins": [plugin["name"] for plugin in plugins],
+    "heavy": heavy, "heavy_after": heavy_after, "seconds": seconds, "mean": statistics.mean([1, 3]),
+    "dags": {{dag.dag_id: {{"tags": sorted(dag.tags), "doc": dag.doc_md, "params": dag.params.dump(),
+        "timetable": type(dag.timetable).__name__, "catchup": dag.catchup, "timeout": dag.dagrun_timeout is not None,
+        "max_active_runs": dag.max_active_runs,
+        "tasks": {{task.task_id: facts(task) for task in dag.tasks}}}} for dag in bag.dags.values()}},
+}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded(project):
+    script = LOAD.format(heavy=HEAVY, dags=str(project / "dags"))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ), timeout=120
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, done.stdout + done.stderr
+    return json.loads(lines[0].removeprefix("RESULT "))
+
+
+@pytest.fixture(scope="module")
+def dag(loaded):
+    return loaded["dags"]["sales_forecast"]
+
+
+def test_exactly_the_known_dags_are_found_without_an_error(loaded):
+    assert loaded["dag_errors"] == {}
+    assert set(loaded["dags"]) == {"sales_forecast"}
+
+
+def test_the_plugin_scanner_loads_the_plugin_and_not_the_package(loaded):
+    assert loaded["plugin_errors"] == {}
+    assert "nightcast" in loaded["plugins"]
+    assert loaded["mean"] == 2, "a file below plugins/ shadows the standard library"
+
+
+def test_nothing_heavy_is_imported_by_plugins_or_dags(loaded):
+    assert loaded["heavy_after"] == loaded["heavy"] == []
+
+
+def test_the_dag_file_parses_quickly(loaded):
+    assert loaded["seconds"] < 5
+
+
+def test_the_dag_documents_itself(dag):
+    assert set(dag["tags"]) <= KNOWN_TAGS
+    assert dag["tags"]
+    for word in ("Reads", "Writes", "Backfill", "When it fails"):
+        assert word in dag["doc"]
+
+
+def test_the_schedule_has_data_intervals_and_bounds(dag):
+    assert dag["timetable"] == "CronDataIntervalTimetable"
+    assert dag["catchup"] is False
+    assert dag["timeout"]
+    assert dag["max_active_runs"] == 4
+
+
+def test_every_task_retries_and_ends(dag):
+    for task_id, task in dag["tasks"].items():
+        assert task["retries"] >= 1, task_id
+        assert task["timeout"], task_id
+        assert task["owner"] == "nightcast", task_id
+
+
+def test_only_tasks_that_use_redshift_stand_in_its_pool(dag):
+    pooled = {task_id for task_id, task in dag["tasks"].items() if task["pool"] == "redshift"}
+    assert pooled == {"datasource.unload_training", "datasource.unload_scoring"}
+
+
+def test_the_chain_is_the_one_of_amazon_ml(dag):
+    upstream = {task_id: task["upstream"] for task_id, task in dag["tasks"].items()}
+    assert upstream == {
+        "resolve_period": [],
+        "datasource.unload_training": ["resolve_period"],
+        "datasource.unload_scoring": ["resolve_period"],
+        "datasource.create_schema": ["datasource.unload_training"],
+        "datasource.compute_insights": ["datasource.create_schema"],
+        "ml_model.train_model": ["datasource.compute_insights"],
+        "ml_model.evaluate_model": ["ml_model.train_model"],
+        "batch_prediction.predict": ["datasource.unload_scoring", "ml_model.train_model"],
+        "batch_prediction.publish": ["batch_prediction.predict", "ml_model.evaluate_model"],
+    }
+
+
+def test_a_scheduled_run_has_valid_defaults(dag):
+    from nightcast.settings import Settings
+
+    settings = Settings.from_params(dag["params"])
+    assert settings.split.training_percent == 70
+    assert settings.split.split_strategy == "sequential"
+    assert settings.prediction.score == "next_period"

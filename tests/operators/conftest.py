@@ -1,0 +1,77 @@
+"""Operators run by hand against the sandbox: rendered, then executed, with no metadata database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nightcast.settings import dag_params
+
+
+@dataclass
+class TaskInstance:
+    """What operators use of a task instance."""
+
+    try_number: int = 1
+    pushed: dict[str, Any] = field(default_factory=dict)
+    stats_tags: dict[str, str] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+class StateStore(dict[str, Any]):
+    """Airflow 3.3's task_state_store, in memory."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+@pytest.fixture
+def run_facts(request) -> dict[str, Any]:
+    """What resolve_period returns, with a base of the test's own."""
+    name = request.node.name.replace("[", "-").replace("]", "")
+    return {
+        "pipeline": "sales_forecast",
+        "run_id": f"manual__{name}",
+        "run_key": name,
+        "run_type": "manual",
+        "base": f"s3://nightcast/tests/{name}/",
+        "period": {"label": "2008-12-31", "start": "2008-12-31", "end": "2009-01-01", "source": "params"},
+        "sql": {"period_start": "2008-12-31 00:00:00", "period_end": "2009-01-01 00:00:00"},
+    }
+
+
+@pytest.fixture
+def context(run_facts):
+    """Make an Airflow task context; keyword arguments are Params."""
+
+    def make(**params: Any) -> dict[str, Any]:
+        defaults = {name: param.value for name, param in dag_params().items()}
+        return {
+            "ti": TaskInstance(),
+            "params": {**defaults, **params},
+            "dag_run": SimpleNamespace(
+                run_id=run_facts["run_id"], dag_id="sales_forecast", run_type="manual", run_after=None
+            ),
+            "task_state_store": StateStore(),
+        }
+
+    return make
+
+
+@pytest.fixture
+def execute():
+    """Render an operator's templates and execute it."""
+
+    def run(operator: Any, context: dict[str, Any]) -> Any:
+        operator.render_template_fields(context)
+        return operator.execute(context)
+
+    return run

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+from nightcast.errors import SettingsError
+from nightcast.settings import GROUPS, Settings, dag_params
+
+
+def test_params_are_typed_and_stand_in_sections():
+    params = {name: param.serialize() for name, param in dag_params().items()}
+    assert {param["schema"]["section"] for param in params.values()} == {group.section for group in GROUPS}
+    assert params["training_percent"]["schema"] | {"title": "", "description": ""} == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 99,
+        "section": "Data rearrangement",
+        "title": "",
+        "description": "",
+    }
+    assert params["period_start"]["schema"]["type"] == ["null", "string"]
+    assert params["period_start"]["schema"]["format"] == "date"
+    assert params["split_strategy"]["schema"]["enum"] == ["sequential", "random"]
+    for name, param in params.items():
+        assert param["description"] or param["schema"].get("description"), name
+
+
+def test_no_param_is_an_empty_text_that_the_trigger_form_would_take_for_missing():
+    assert [name for name, param in dag_params().items() if param.value == ""] == []
+
+
+def test_every_default_is_valid_for_its_own_schema():
+    for param in dag_params().values():
+        param.resolve()
+
+
+def test_defaults_may_be_replaced_by_name():
+    assert dag_params(training_days=7)["training_days"].value == 7
+    with pytest.raises(SettingsError, match="no such setting: training_day"):
+        dag_params(training_day=7)
+
+
+def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
+    settings = Settings.from_params({"period_start": "2008-12-31", "training_percent": 80, "another": 1})
+    assert settings.period.period_start == date(2008, 12, 31)
+    assert settings.split.training_percent == 80
+    assert settings.model.l2 == 10.0
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        ("training_percent", 100),
+        ("training_days", 0),
+        ("split_strategy", "shuffled"),
+        ("l2", -1),
+        ("l2", float("nan")),
+        ("period_start", "yesterday"),
+        ("score", "everything"),
+    ],
+)
+def test_a_bad_value_names_its_param(param, value):
+    with pytest.raises(SettingsError, match=f"Param {param} is"):
+        Settings.from_params({param: value})
+
+
+def test_the_rearrangement_is_amazon_mls_json():
+    assert json.loads(Settings.from_params({}).rearrangement_json()) == {
+        "splitting": {"percentBegin": 0, "percentEnd": 70, "strategy": "sequential"}
+    }
+    drawn = Settings.from_params({"split_strategy": "random", "random_seed": "s3://bucket/sales/"})
+    assert json.loads(drawn.rearrangement_json())["splitting"]["strategyParams"] == {"randomSeed": "s3://bucket/sales/"}

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+import threading
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from nightcast.errors import StorageError
+from nightcast.storage import Storage, local_path, split_s3_uri
+
+
+@pytest.fixture(scope="module")
+def s3_options():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {
+        "endpoint_url": f"http://{host}:{port}",
+        "region_name": "us-east-1",
+        "aws_access_key_id": "a-key",
+        "aws_secret_access_key": "a-secret",
+    }
+    boto3.client("s3", **options).create_bucket(Bucket="bucket")
+    yield options
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "file"])
+def base(request, s3_options, tmp_path):
+    """A place for objects on each kind of storage; ends in a slash."""
+    return f"s3://bucket/{tmp_path.name}/" if request.param == "s3" else f"{tmp_path.as_uri()}/"
+
+
+@pytest.fixture
+def storage(s3_options):
+    return Storage(s3_options)
+
+
+def test_what_is_written_is_read_back(storage, base):
+    reference = storage.write_bytes(f"{base}a/b.json", b"{}", "application/json", rows=3)
+    assert reference == {
+        "uri": f"{base}a/b.json",
+        "sha256": hashlib.sha256(b"{}").hexdigest(),
+        "rows": 3,
+        "bytes": 2,
+        "media_type": "application/json",
+    }
+    assert storage.read_bytes(f"{base}a/b.json") == b"{}"
+    assert storage.read_artifact(reference) == b"{}"
+    assert storage.size(f"{base}a/b.json") == 2
+    with storage.local_copy(f"{base}a/b.json") as path:
+        assert path.read_bytes() == b"{}"
+
+
+def test_an_object_that_was_changed_is_noticed(storage, base):
+    reference = storage.write_bytes(f"{base}model.json", b"old", "application/json")
+    storage.write_bytes(f"{base}model.json", b"new", "application/json")
+    with pytest.raises(StorageError, match=r"model\.json is not the object that the task before wrote"):
+        storage.read_artifact(reference)
+
+
+def test_upload_copy_list_delete(storage, base, tmp_path):
+    source = tmp_path / "large"
+    source.write_bytes(bytes(range(256)) * 10_000)
+    reference = storage.upload(source, f"{base}x/large.bin", "application/octet-stream")
+    assert (reference["bytes"], reference["sha256"]) == (
+        2_560_000,
+        hashlib.sha256(source.read_bytes()).hexdigest(),
+    )
+    storage.copy(f"{base}x/large.bin", f"{base}x/copy.bin")
+    assert storage.names_below(f"{base}x/") == [f"{base}x/copy.bin", f"{base}x/large.bin"]
+    assert storage.read_bytes(f"{base}x/copy.bin") == source.read_bytes()
+    storage.delete([f"{base}x/copy.bin", f"{base}x/never-there"])
+    assert storage.names_below(f"{base}x/") == [f"{base}x/large.bin"]
+
+
+def test_what_is_not_there_is_named(storage, base):
+    uri = f"{base}missing.parquet"
+    assert storage.size(uri) is None
+    with pytest.raises(StorageError, match=r"missing\.parquet"):
+        storage.read_bytes(uri)
+    with pytest.raises(StorageError, match=r"missing\.parquet"), storage.local_copy(uri):
+        pass
+
+
+def test_a_missing_bucket_is_named_with_a_remedy(storage):
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket/key.*Create the bucket"):
+        storage.write_bytes("s3://no-such-bucket/key", b"", "text/plain")
+
+
+def test_an_s3_that_does_not_answer_is_a_storage_error(s3_options):
+    from botocore.config import Config
+
+    config = Config(connect_timeout=1, retries={"max_attempts": 1, "mode": "standard"})
+    dead = Storage({**s3_options, "endpoint_url": "http://127.0.0.1:1", "config": config})
+    with pytest.raises(StorageError, match="s3://bucket/key"):
+        dead.read_bytes("s3://bucket/key")
+
+
+def test_a_storage_travels_to_worker_processes_without_its_client(storage):
+    storage.client  # noqa: B018 -- made on first use
+    copy = pickle.loads(pickle.dumps(storage))
+    assert copy == storage
+    assert copy.write_bytes("s3://bucket/pickled", b"1", "text/plain")["bytes"] == 1
+
+
+def test_secrets_do_not_show(storage):
+    assert "a-secret" not in repr(storage)
+
+
+def test_readers_of_a_file_never_see_half_of_it(tmp_path):
+    storage, target = Storage(), tmp_path / "report.html"
+    versions = [bytes([number]) * 200_000 for number in (65, 66)]
+    storage.write_bytes(str(target), versions[0], "text/html")
+    seen, done = set(), threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(target.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(200):
+        storage.write_bytes(str(target), versions[turn % 2], "text/html")
+    done.set()
+    reader.join()
+    assert seen <= set(versions)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("uri", ["bucket/key", "s3:///key", "http://bucket/key"])
+def test_what_is_no_s3_uri_is_refused(uri):
+    with pytest.raises(StorageError, match="is not an S3 location"):
+        split_s3_uri(uri)
+
+
+def test_uris_and_paths():
+    assert split_s3_uri("s3://bucket/a/b=c/d") == ("bucket", "a/b=c/d")
+    assert local_path("a/b") == Path("a/b")
+    assert local_path("file:///a%20b") == Path("/a b")
+    with pytest.raises(StorageError, match="can not be reached"):
+        local_path("gs://bucket/key")
+
+
+def test_copies_between_kinds_are_refused(storage, tmp_path):
+    with pytest.raises(StorageError, match="both must lie"):
+        storage.copy("s3://bucket/a", str(tmp_path / "a"))
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="can not write"):
+        Storage().write_bytes(str(tmp_path / "file" / "below"), b"", "text/plain")

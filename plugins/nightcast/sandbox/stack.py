@@ -7,9 +7,10 @@ import json
 import os
 import secrets
 import shutil
+import sqlite3
 import sys
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ DATABASE = "dev"
 WORKGROUP = "nightcast"
 IAM_ROLE = "arn:aws:iam::123456789012:role/NightcastRedshift"
 _USER = "admin"
+# How long a process waits for another one's write to the metadata database.
+_LOCK_SECONDS = 120
 _POOL = {
     "name": "redshift",
     "slots": 4,
@@ -125,6 +128,7 @@ class Stack:
             ],
             self.environment,
         )
+        self._create_database()
         self.processes.start("migrate", self.airflow("db", "migrate"), self.environment)
         self.processes.until("the sandbox", lambda: answers(f"{self.endpoint_url}/health"), 60)
         say(f"sandbox AWS at {self.endpoint_url}; loading a year of sample sales up to {self._year_end}")
@@ -132,6 +136,19 @@ class Stack:
         self.processes.wait("migrate")
         say(f"starting Airflow at http://127.0.0.1:{port}")
         self._start_airflow(port)
+
+    def _create_database(self) -> None:
+        """An empty metadata database that several processes can write to.
+
+        With SQLite's default journal every reader holds up the writer; the write-ahead log, once chosen, stays with
+        the file.
+        """
+        with closing(sqlite3.connect(self._database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    @property
+    def _database(self) -> Path:
+        return self.home / "airflow" / "airflow.db"
 
     def _start_airflow(self, port: int) -> None:
         serve = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
@@ -202,7 +219,8 @@ class Stack:
             "API__BASE_URL": f"http://127.0.0.1:{port}",
             "API__SECRET_KEY": keys["api"],
             "API_AUTH__JWT_SECRET": keys["jwt"],
-            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            # A scheduler loop on a busy machine holds the write lock for longer than the driver's 5 seconds.
+            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={_LOCK_SECONDS}",
             "SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",

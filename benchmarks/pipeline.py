@@ -203,8 +203,8 @@ def run_peer(parts: list[tuple[str, int, int]], split: str, folder: str) -> dict
     from sklearn.linear_model import Ridge
 
     from nightcast.datasource.arrow_arrays import numbers
+    from nightcast.datasource.selection import selected_batches
     from nightcast.mlmodel.files import load_model
-    from nightcast.recipe.selection import selected_batches
 
     model, datasource, taken = load_model(Path(folder) / "model"), _datasource(parts), _rearrangement(split)
     sides = []

@@ -13,12 +13,12 @@ from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
+from nightcast.datasource.selection import selected_batches
 from nightcast.errors import ModelError
 from nightcast.mlmodel import linear
 from nightcast.mlmodel.linear import fit_linear
 from nightcast.recipe.featurizer import Featurizer, build_featurizer
 from nightcast.recipe.grammar import parse_recipe
-from nightcast.recipe.selection import selected_batches
 from nightcast.recipe.suggest import suggest_recipe
 from nightcast.recipe.vocabulary import count_vocabularies
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from nightcast.datasource.arrow_arrays import Array, Bools
@@ -115,6 +116,28 @@ class Datasource:
 
 
 @dataclass(frozen=True)
+class Reject:
+    """A record that could not be read.
+
+    Parameters
+    ----------
+    record
+        Its number over all parts, from 0.
+    uri
+        The part that it stands in.
+    reason
+        What is wrong with it.
+    line
+        Its first 1,000 characters; bytes that are no UTF-8 are replaced by U+FFFD.
+    """
+
+    record: int
+    uri: str
+    reason: str
+    line: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Up to 131,072 records that follow each other in one part.
 
@@ -131,17 +154,30 @@ class Batch:
         Attribute name -> bool mask of shape (len(batch),), only for attributes with an invalid cell in this batch.
     size
         Number of records, for a batch without columns; by default that of the columns.
+    rejects
+        Records of this batch that could not be read, in record order. They keep their place, so that every other record
+        keeps its number; their cells are null, and whoever learns from records leaves them out.
     """
 
     first_record: int
     columns: dict[str, Array]
     invalid: dict[str, Bools] = field(default_factory=dict)
     size: int = -1
+    rejects: tuple[Reject, ...] = ()
 
     def __len__(self) -> int:
         if self.size >= 0:
             return self.size
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @property
+    def rejected(self) -> Bools | None:
+        """Which records could not be read: bool of shape (len(batch),), or None when all could."""
+        if not self.rejects:
+            return None
+        mask = np.zeros(len(self), dtype=np.bool_)
+        mask[[reject.record - self.first_record for reject in self.rejects]] = True
+        return mask
 
 
 _READERS: dict[str, Reader] = {"PARQUET": read_parquet, "CSV": read_csv}

@@ -13,12 +13,12 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import numbers
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.datasource.selection import selected_batches
 from nightcast.errors import EvaluationError
 from nightcast.evaluation.alerts import evaluation_alerts
 from nightcast.evaluation.metrics import RegressionSums
 from nightcast.mlmodel.files import MLModel
 from nightcast.mlmodel.scoring import for_model, invalid_cells
-from nightcast.recipe.selection import selected_batches
 
 FORMAT = "nightcast-evaluation"
 VERSION = 1

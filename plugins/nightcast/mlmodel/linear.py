@@ -17,11 +17,11 @@ from nightcast.datasource.arrow_arrays import Bools, Floats, numbers
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import AttributeType, Schema
+from nightcast.datasource.selection import filtered, selected_batches
 from nightcast.errors import ModelError
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.ridge import ridge_weights
 from nightcast.recipe.featurizer import Featurizer
-from nightcast.recipe.selection import filtered, selected_batches
 
 MAX_FEATURES = 10_000  # X'X of so many takes 800 MB
 _LEAST_RECORDS = 2

@@ -16,10 +16,10 @@ from nightcast.datasource.arrow_arrays import int_array
 from nightcast.datasource.insights import Insights, NumericInsights
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.datasource.selection import selected_batches
 from nightcast.recipe.bins import bin_edges
 from nightcast.recipe.expressions import Call, Expression, ValueType, bin_calls
 from nightcast.recipe.grammar import Recipe
-from nightcast.recipe.selection import selected_batches
 from nightcast.recipe.values import BatchValues
 
 MAX_TOKENS = 10_000

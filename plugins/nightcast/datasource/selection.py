@@ -25,7 +25,8 @@ def selected_batches(
     ------
     Batch
         Only batches that hold a record. Their records keep their order; ``first_record`` is the number of the first
-        record of the batch that was read, taken or not. A part with no record to take is not opened.
+        record of the batch that was read, taken or not. A part with no record to take is not opened. Rejected records
+        are left out.
     """
     row_id = numbered.schema.row_id
     sequential = rearrangement.strategy == SEQUENTIAL
@@ -38,6 +39,8 @@ def selected_batches(
     read = tuple(dict.fromkeys([*columns, *([row_id] if row_id else [])]))
     for batch in read_batches(numbered, source, read):
         taken = rearrangement.mask(batch, numbered.total, row_id)
+        if batch.rejected is not None:
+            taken &= ~batch.rejected
         if taken.all():
             yield batch
         elif taken.any():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Part
 from nightcast.datasource.rearrangement import Rearrangement
-from nightcast.recipe.selection import filtered, selected_batches
+from nightcast.datasource.selection import filtered, selected_batches
 
 
 @pytest.mark.parametrize("strategy", ["sequential", "random"])

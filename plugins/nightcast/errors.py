@@ -26,6 +26,10 @@ class MissingObjectError(StorageError):
     """An object does not exist: trying again will not help."""
 
 
+class ComputeError(NightcastError):
+    """Worker processes or a Dask cluster can not be had, or are lost: trying again may help."""
+
+
 class ManifestError(NightcastError):
     """An UNLOAD manifest is malformed, or does not match what lies on S3."""
 
@@ -36,6 +40,10 @@ class UnloadError(NightcastError):
 
 class SchemaError(NightcastError):
     """A schema is malformed, or does not fit the data."""
+
+
+class SchemaWarning(UserWarning):
+    """A schema is written in a form that Amazon ML has given up."""
 
 
 class DatasourceError(NightcastError):

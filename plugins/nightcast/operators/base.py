@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
-from nightcast.errors import MissingObjectError, NightcastError, StorageError
+from nightcast.errors import ComputeError, MissingObjectError, NightcastError, StorageError
 from nightcast.settings import Settings
 from nightcast.storage import Storage
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The id of the task that returned a value by XCom, that id and a key, or the value itself.
 Returned = Any
+
+COMPUTE_CONNECTION = "nightcast_compute"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Stage:
     def pull(self, returned: Returned) -> Any:
         """What a task returned; None where it was skipped."""
         return pulled(self.context, returned)
+
+    @property
+    def compute(self) -> str | None:
+        """Where large datasources are computed: for ``nightcast.compute.mapper_for``."""
+        return connected_compute()
 
     def committed(self) -> dict[str, Any]:
         """What ``run.json`` says; empty where this run is not published."""
@@ -114,12 +121,12 @@ def pulled(context: Context, returned: Returned) -> Any:
 def failing_fast() -> Iterator[None]:
     """Fail a task without a retry on errors that the same inputs would give again.
 
-    S3 may come back, so a StorageError is retried; an object that is missing will not.
+    S3 and workers may come back, so their errors are retried; an object that is missing will not.
     """
     try:
         yield
     except NightcastError as error:
-        if isinstance(error, StorageError) and not isinstance(error, MissingObjectError):
+        if isinstance(error, StorageError | ComputeError) and not isinstance(error, MissingObjectError):
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
@@ -148,3 +155,28 @@ def artifact_root(aws_conn_id: str | None) -> str:
     extra = S3Hook(aws_conn_id=aws_conn_id).conn_config.extra_config
     bucket, prefix = str(extra.get("bucket") or ""), str(extra.get("prefix") or "").strip("/")
     return f"s3://{bucket}/{prefix}".rstrip("/") if bucket else ""
+
+
+def connected_compute() -> str | None:
+    """What the connection ``nightcast_compute`` names, else the environment variable ``NIGHTCAST_COMPUTE``.
+
+    Host and port of a Dask scheduler, reached by ``tcp`` unless the connection's type or the URI in its host says
+    ``tls``; or ``processes:N`` as host.
+
+    Raises
+    ------
+    SettingsError
+        If it has another form.
+    """
+    from nightcast.compute import checked_compute, compute_setting
+
+    try:
+        connection = BaseHook.get_connection(COMPUTE_CONNECTION)
+    except AirflowNotFoundException:
+        return compute_setting()
+    address = connection.host or ""
+    if "://" not in address and not address.startswith("processes:"):
+        address = f"{'tls' if connection.conn_type == 'tls' else 'tcp'}://{address}"
+    if connection.port:
+        address = f"{address.rstrip('/')}:{connection.port}"
+    return checked_compute(address, f"the connection {COMPUTE_CONNECTION}")

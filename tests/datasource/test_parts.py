@@ -334,24 +334,6 @@ def test_the_null_sentinel_is_no_empty_string(
     assert cells(datasource, files, "c") == expected
 
 
-def test_columns_of_a_csv_file_with_header_go_by_name(write_csv: Write, files: Any) -> None:
-    datasource = write_csv(
-        schema_of(n="NUMERIC", c="CATEGORICAL"), "c,extra,n\na,x,1\n", "n,c\n2,b\n", records=[1, 1], header=True
-    )
-
-    assert cells(datasource, files, "n") == [1.0, 2.0]
-    assert cells(datasource, files, "c") == ["a", "b"]
-
-
-@pytest.mark.parametrize("header", ["n", "n,c,c"])
-def test_a_header_without_a_name_or_with_two_is_refused(header: str, write_csv: Write, files: Any) -> None:
-    width = header.count(",") + 1
-    text = f"{header}\n{','.join('1' * width)}\n"
-
-    with pytest.raises(DatasourceError, match=r"column 'c' (0|2) times in its header"):
-        read(write_csv(schema_of(n="NUMERIC", c="TEXT"), text, records=[1], header=True), files)
-
-
 def test_a_part_without_records_is_read(write_csv: Write, files: Any) -> None:
     schema = schema_of(n="NUMERIC")
 
@@ -361,42 +343,6 @@ def test_a_part_without_records_is_read(write_csv: Write, files: Any) -> None:
 
 def test_an_empty_line_is_a_missing_value_of_the_only_attribute(write_csv: Write, files: Any) -> None:
     assert cells(write_csv(schema_of(n="NUMERIC"), "1\n\n3\n", records=[3]), files, "n") == [1.0, None, 3.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1,a\n2\n", "record 1 (counted from 0) has 1 cells and the file 2 columns: '2'"),
-        ("1,a\n2,b\n3,c,d\n", "record 2 (counted from 0) has 3 cells and the file 2 columns"),
-        ('1,a\n2,"b\nc"\n', "record 1 (counted from 0) has a line end within attribute 'c'"),
-        ("1,a\r2,b\r", "CR alone"),
-        ("1,\udcff\n", "bytes that are no UTF-8"),
-    ],
-)
-def test_broken_csv_is_refused(text: str, message: str, write_csv: Write, files: Any) -> None:
-    content = text.encode("utf-8", "surrogateescape")
-    datasource = write_csv(schema_of(n="NUMERIC", c="CATEGORICAL"), content, records=[2])
-
-    with pytest.raises(DatasourceError) as caught:
-        read(datasource, files)
-
-    assert message in str(caught.value)
-
-
-def test_a_line_end_within_a_value_is_refused_where_arrow_cuts_its_blocks(write_csv: Write, files: Any) -> None:
-    before = 2 * 2**20 - 2
-    text = "1,a\n" * before + '1,aaa\n2,"\nb"\n' + "1,a\n" * 300_000
-    datasource = write_csv(schema_of(n="NUMERIC", c="CATEGORICAL"), text, records=[before + 300_002])
-
-    with pytest.raises(DatasourceError, match="replace any line end within a value"):
-        read(datasource, files)
-
-
-def test_the_header_is_no_record_in_a_broken_file(write_csv: Write, files: Any) -> None:
-    datasource = write_csv(schema_of(n="NUMERIC", c="CATEGORICAL"), "n,c\n1,a\n2\n", records=[2], header=True)
-
-    with pytest.raises(DatasourceError, match=r"record 1 \(counted from 0\) has 1 cells"):
-        read(datasource, files)
 
 
 @pytest.mark.parametrize(("said", "found"), [(2, "at least 3"), (4, "3")])

@@ -92,6 +92,25 @@ def test_golden_file(exact_model: MLModel, write: Write, files: ByteSource, tmp_
     assert text_of(rejected) == (GOLDEN / "rejected.csv").read_text()
 
 
+def test_rejected_records_have_an_empty_line_and_a_reason(
+    exact_model: MLModel, files: ByteSource, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text('e-1,1.5,1,4\n\ne-3,"2",f,5\ne-4\ne-5,x,1,6\n')
+    part = Part(str(tmp_path / "a.csv"), 5, 1, "CSV")
+    found = predict(exact_model, Datasource(exact_model.schema, (part,)), "bp-1", tmp_path / "out", files)
+    assert (found.records_seen, found.records_failed) == (5, 3)
+    lines = text_of(found.results[0].path).split("\n")
+    assert [line.split(",")[:2] for line in lines] == [
+        ["tag", "trueLabel"], ["e-1", "4E0"], [""], ["e-3", "5E0"], [""], [""], [""],
+    ]  # fmt: skip
+    assert text_of(found.rejected[0]).splitlines() == [
+        "record,attribute,reason",
+        "1,,an empty line",
+        '3,,"the number of cells is 1, not 4"',
+        "4,price,not a finite number",
+    ]
+
+
 def test_gzip_has_no_name_and_no_time(
     exact_model: MLModel, write: Callable[..., Datasource], files: ByteSource, tmp_path: Path
 ) -> None:

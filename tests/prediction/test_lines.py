@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightcast.datasource.parts import Batch
+from nightcast.datasource.parts import Batch, Reject
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.prediction.lines import result_lines, tag_texts
 
@@ -50,6 +50,22 @@ def test_failed_records_are_empty_lines_with_their_reasons() -> None:
         "102,id,the row id holds a line end",
         "103,x,not a finite number",
         "103,,the score is not a finite 32-bit number",
+    ]
+
+
+def test_rejected_records_fail_for_the_reason_of_their_rejection() -> None:
+    reasons = {101: "an empty line", 102: "the number of cells is 1, not 2", 104: "an empty line"}
+    rejects = tuple(Reject(record, "part", reason, "") for record, reason in reasons.items())
+    read = batch(["a", None, None, "d", None], x=[False, False, False, True, False])
+    read = Batch(100, read.columns, read.invalid, len(read), rejects)
+    found = result_lines(read, np.array([1.0, np.nan, 2.0, 3.0, 4.0]), schema(), ["x"], None)
+    assert found.text == b"a,1E0\n\n\n\n\n"
+    assert found.failed == 4
+    assert found.rejected.decode().splitlines() == [
+        "101,,an empty line",
+        '102,,"the number of cells is 1, not 2"',
+        "103,x,not a finite number",
+        "104,,an empty line",
     ]
 
 

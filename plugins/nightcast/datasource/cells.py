@@ -105,15 +105,28 @@ def binary_cells(strings: Array) -> Cells:
     """
     codes, distinct = coded(strings)
     forms = pc.utf8_trim_whitespace(distinct)
-    negative, _ = numbers(pc.match_substring_regex(forms, _NEGATIVE, ignore_case=True))
-    positive, _ = numbers(pc.match_substring_regex(forms, _POSITIVE, ignore_case=True))
+    negative, positive = binary_forms(distinct)
     _, offsets = string_spans(forms)
     # One row more for the code of null cells.
-    known = np.append((negative > 0) | (positive > 0), False)
+    known = np.append(negative | positive, False)
     blank = np.append(offsets[1:] == offsets[:-1], True)
     valid, invalid = known[codes], ~(known | blank)[codes]
-    true = np.append(positive > 0, False)[codes]
+    true = np.append(positive, False)[codes]
     return bool_array(true, None if valid.all() else valid), (invalid if invalid.any() else None)
+
+
+def binary_forms(strings: Array) -> tuple[Bools, Bools]:
+    """Which strings are Amazon ML's forms of false, and which those of true; each of shape (len(strings),)."""
+    trimmed = pc.utf8_trim_whitespace(strings)
+    negative, _ = numbers(pc.match_substring_regex(trimmed, _NEGATIVE, ignore_case=True))
+    positive, _ = numbers(pc.match_substring_regex(trimmed, _POSITIVE, ignore_case=True))
+    return negative > 0, positive > 0
+
+
+def number_forms(strings: Array) -> Bools:
+    """Which strings are written as `numeric_cells` reads numbers: bool of shape (len(strings),)."""
+    found, _ = numbers(pc.match_substring_regex(pc.utf8_trim_whitespace(strings), _NUMBER))
+    return found > 0
 
 
 def as_text(array: Array) -> Array:

@@ -40,12 +40,30 @@ class WantedPart:
 
 
 @dataclass(frozen=True)
+class RejectedLine:
+    """A record that could not be read.
+
+    Parameters
+    ----------
+    place
+        Its number within the file, from 0.
+    reason, line
+        As of `Reject`.
+    """
+
+    place: int
+    reason: str
+    line: str
+
+
+@dataclass(frozen=True)
 class Decoded:
-    """Records that follow each other in one file: `columns` and `invalid` as of `Batch`."""
+    """Records that follow each other in one file: `columns` and `invalid` as of `Batch`, rejected ones in order."""
 
     size: int
     columns: dict[str, Array]
     invalid: dict[str, Bools]
+    rejects: tuple[RejectedLine, ...] = ()
 
 
 class Reader(Protocol):

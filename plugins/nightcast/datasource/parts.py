@@ -7,7 +7,7 @@ A record is known by its number over all parts in manifest order, beginning with
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -49,7 +49,7 @@ class Part:
     uri
         ``s3://``, ``file://`` or a path.
     records
-        Number of records, the header line not counted.
+        Number of records, rejected ones among them, the header line not; -1 until `counted_parts` has counted them.
     bytes
         Size of the file.
     format
@@ -199,13 +199,14 @@ def read_batches(numbered: NumberedPart, source: ByteSource, columns: Sequence[s
     Yields
     ------
     Batch
-        In record order.
+        In record order. Records that can not be read keep their place: see `Batch.rejects`. There is no limit to them.
 
     Raises
     ------
     DatasourceError
         When the part is missing or damaged, holds another number of records than its manifest entry says, lacks a
-        column, or has a column whose type does not fit the attribute. The message names part, record and attribute.
+        column, has a column whose type does not fit the attribute, or a line end within a value. The message names
+        part, record and attribute.
     SchemaError
         When `columns` names an attribute that the schema lacks.
     """
@@ -217,10 +218,13 @@ def read_batches(numbered: NumberedPart, source: ByteSource, columns: Sequence[s
     wanted = _wanted(numbered, columns)
     seen = 0
     with ExitStack() as stack:
-        path = _opened(stack, numbered, source)
+        path = stack.enter_context(local_part(part.uri, numbered.where, source))
         for decoded in _guarded(reader(path, wanted), numbered):
             _check_count(numbered, seen + decoded.size, complete=False)
-            yield Batch(numbered.first_record + seen, decoded.columns, decoded.invalid, decoded.size)
+            rejects = tuple(
+                Reject(numbered.first_record + line.place, part.uri, line.reason, line.line) for line in decoded.rejects
+            )
+            yield Batch(numbered.first_record + seen, decoded.columns, decoded.invalid, decoded.size, rejects)
             seen += decoded.size
         _check_count(numbered, seen, complete=True)
 
@@ -236,15 +240,29 @@ def _wanted(numbered: NumberedPart, columns: Sequence[str] | None) -> WantedPart
     return WantedPart(numbered.where, as_text, schema.names, part.records, part.header, part.null_as)
 
 
-def _opened(stack: ExitStack, numbered: NumberedPart, source: ByteSource) -> Path:
+@contextmanager
+def local_part(uri: str, where: str, source: ByteSource) -> Iterator[Path]:
+    """A file with the bytes of a part for as long as the context lasts.
+
+    Parameters
+    ----------
+    where
+        How error messages call the part.
+
+    Raises
+    ------
+    DatasourceError
+        When the source does not have it.
+    """
     advice = "unload again, or restore the file"
-    try:
-        path = stack.enter_context(source.local_copy(numbered.part.uri))
-    except (OSError, MissingObjectError) as fault:
-        raise DatasourceError(f"{numbered.where} can not be read: {fault}; {advice}") from fault
-    if not path.is_file():
-        raise DatasourceError(f"{numbered.where} is missing; {advice}")
-    return path
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(source.local_copy(uri))
+        except (OSError, MissingObjectError) as fault:
+            raise DatasourceError(f"{where} can not be read: {fault}; {advice}") from fault
+        if not path.is_file():
+            raise DatasourceError(f"{where} is missing; {advice}")
+        yield path
 
 
 def _guarded(batches: Iterator[Decoded], numbered: NumberedPart) -> Iterator[Decoded]:

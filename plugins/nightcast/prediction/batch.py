@@ -85,9 +85,9 @@ def predict(
     Each part gives one file ``<id>-<input file name>.gz``: a header line, then one line per record in input order,
     ``[tag,][trueLabel,]score``. ``tag`` is the row id of the schema, ``trueLabel`` the target where the data have it;
     numbers are written as :func:`nightcast.prediction.formatting.format_scores` says. A record fails, and has an empty
-    line, when a cell that the model uses can not be read, or its score is not a finite 32-bit number; a missing number
-    is no failure. ``rejected/<id>-<input file name>.csv.gz`` tells the reasons. The same model and records give
-    the same bytes. Files appear when all parts are done; after an error there are none.
+    line, when it was rejected, a cell that the model uses can not be read, or its score is not a finite 32-bit number;
+    a missing number is no failure. ``rejected/<id>-<input file name>.csv.gz`` tells the reasons. The same model and
+    records give the same bytes. Files appear when all parts are done; after an error there are none.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ from nightcast.datasource.schema import AttributeType, Schema
 from nightcast.prediction.formatting import format_scores
 from nightcast.recipe.tokens import joined, one_text, text_array
 
+Fault: TypeAlias = tuple[Ints, str, str]
+"""Places of records in a batch, ascending, the attribute at fault or nothing, and the reason."""
+
 _SPECIAL = '[",\r\n]'
 _INVALID = {AttributeType.NUMERIC: "not a finite number", AttributeType.BINARY: "not a form of true or false"}
 _NOT_FINITE = "the score is not a finite 32-bit number"
@@ -43,7 +46,7 @@ class Lines:
     text
         One line per record; an empty one where the record failed.
     failed
-        Number of failed records.
+        Number of failed records, rejected ones among them.
     rejected
         Lines ``record,attribute,reason`` of the failed records, in record order; records are numbered over all parts
         from 0.
@@ -61,6 +64,7 @@ def result_lines(batch: Batch, scores: Floats, schema: Schema, columns: Sequence
     ----------
     batch
         Records with the columns that the model reads, the row id if the schema has one, and the label if there is one.
+        Its rejected records fail for the reason that they were rejected for.
     scores
         float64 of shape (len(batch),).
     schema
@@ -71,22 +75,27 @@ def result_lines(batch: Batch, scores: Floats, schema: Schema, columns: Sequence
         Attribute whose values are the true labels.
     """
     written = format_scores(scores, line_end=True)
-    faults = [(batch.invalid[name], name, _INVALID[schema.type_of(name)]) for name in columns if name in batch.invalid]
+    faults = [
+        (np.flatnonzero(batch.invalid[name]), name, _INVALID[schema.type_of(name)])
+        for name in columns
+        if name in batch.invalid
+    ]
     finite = valid_mask(written)
     if finite is not None:
-        faults.append((~finite, "", _NOT_FINITE))
+        faults.append((np.flatnonzero(~finite), "", _NOT_FINITE))
     fields = []
     if schema.row_id is not None:
         tags, broken = tag_texts(batch.columns[schema.row_id])
         fields.append(tags)
         if broken is not None:
-            faults.append((broken, schema.row_id, _LINE_END))
+            faults.append((np.flatnonzero(broken), schema.row_id, _LINE_END))
     if label is not None:
         fields.append(_filled(_labels(batch.columns[label])))
     lines: Array = joined([*fields, written], ",") if fields else written
+    faults = _with_rejected(faults, batch)
     failed = np.zeros(len(batch), dtype=np.bool_)
-    for mask, _, _ in faults:
-        failed |= mask
+    for places, _, _ in faults:
+        failed[places] = True
     if failed.any():
         lines = pc.if_else(bool_array(failed), one_text("\n"), lines)
     return Lines(_content(lines), int(failed.sum()), _rejected(batch.first_record, faults))
@@ -112,6 +121,18 @@ def tag_texts(array: Array) -> tuple[Array, Bools | None]:
     return text, broken if broken.any() else None
 
 
+def _with_rejected(faults: list[Fault], batch: Batch) -> list[Fault]:
+    """Faults of the records that were read, and of the rejected ones, of which nothing else can be said."""
+    rejected = batch.rejected
+    if rejected is None:
+        return faults
+    reasons: dict[str, list[int]] = {}
+    for reject in batch.rejects:
+        reasons.setdefault(reject.reason, []).append(reject.record - batch.first_record)
+    read = [(places[~rejected[places]], name, reason) for places, name, reason in faults]
+    return read + [(np.array(places), "", reason) for reason, places in reasons.items()]
+
+
 def _labels(array: Array) -> Array:
     values, valid = numbers(array)
     return format_scores(values if valid is None else np.where(valid, values, np.nan))
@@ -127,17 +148,17 @@ def _content(texts: Array) -> bytes:
     return data[offsets[0] : offsets[-1]].tobytes()
 
 
-def _rejected(first_record: int, faults: Sequence[tuple[Bools, str, str]]) -> bytes:
-    places = [np.flatnonzero(mask) for mask, _, _ in faults]
-    if not sum(map(len, places)):
+def _rejected(first_record: int, faults: Sequence[Fault]) -> bytes:
+    sizes = [len(places) for places, _, _ in faults]
+    if not sum(sizes):
         return b""
-    kinds = np.repeat(np.arange(len(faults)), [len(found) for found in places])
-    records: Ints = np.concatenate(places) + first_record
+    kinds = np.repeat(np.arange(len(faults)), sizes)
+    records: Ints = np.concatenate([places for places, _, _ in faults]) + first_record
     order = np.lexsort((kinds, records))
-    reasons = text_array([f"{_field(name)},{reason}\n" for _, name, reason in faults])
+    reasons = text_array([f"{_field(name)},{_field(reason)}\n" for _, name, reason in faults])
     cast: Any = pc.cast
     return _content(joined([cast(int_array(records[order]), pa.string()), reasons.take(int_array(kinds[order]))], ","))
 
 
-def _field(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if any(mark in name for mark in ',"\r\n') else name
+def _field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text

@@ -1,4 +1,4 @@
-"""Datasources written from pandas frames."""
+"""Datasources written from Arrow tables and from the text of CSV files."""
 
 from __future__ import annotations
 

@@ -78,6 +78,28 @@ def test_upload_copy_list_delete(storage, base, tmp_path):
     assert storage.names_below(f"{base}x/") == [f"{base}x/large.bin"]
 
 
+def test_a_listing_tells_sizes(storage, base):
+    for name in ("b", "a/1", "a b/1"):
+        storage.write_bytes(f"{base}l/{name}", name.encode(), "text/plain")
+    sizes = storage.sizes_below(f"{base}l/")
+    assert list(sizes.values()) == [5, 3, 1]
+    assert list(sizes) == storage.names_below(f"{base}l/")
+    assert [storage.size(uri) for uri in sizes] == [5, 3, 1]
+
+
+def test_a_relative_folder_is_listed(monkeypatch, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_text("1")
+    monkeypatch.chdir(tmp_path)
+    assert Storage().sizes_below("data/") == {(tmp_path / "data" / "a").as_uri(): 1}
+
+
+def test_the_first_bytes_are_read_alone(storage, base):
+    storage.write_bytes(f"{base}head", b"PAR1....", "text/plain")
+    assert storage.read_bytes(f"{base}head", 4) == b"PAR1"
+    assert storage.read_bytes(f"{base}head", 400) == b"PAR1...."
+
+
 def test_what_is_not_there_is_named(storage, base):
     uri = f"{base}missing.parquet"
     assert storage.size(uri) is None

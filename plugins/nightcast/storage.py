@@ -126,8 +126,8 @@ class Storage:
                 self.client.download_file(bucket, key, str(path))
             yield path
 
-    def read_bytes(self, uri: str) -> bytes:
-        """All bytes of a small object.
+    def read_bytes(self, uri: str, most: int | None = None) -> bytes:
+        """All bytes of a small object, or the first `most` of one that is not empty.
 
         Raises
         ------
@@ -136,14 +136,16 @@ class Storage:
         """
         if not is_s3(uri):
             try:
-                return local_path(uri).read_bytes()
+                with local_path(uri).open("rb") as stream:
+                    return stream.read(-1 if most is None else most)
             except FileNotFoundError as error:
                 raise MissingObjectError(f"{uri} does not exist.") from error
             except OSError as error:
                 raise StorageError(f"can not read {uri}: {error.strerror or error}.") from error
         bucket, key = split_s3_uri(uri)
+        span = {} if most is None else {"Range": f"bytes=0-{most - 1}"}
         with _explained("read", uri):
-            body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            body: bytes = self.client.get_object(Bucket=bucket, Key=key, **span)["Body"].read()
         return body
 
     def write_bytes(self, uri: str, data: bytes, media_type: str, *, rows: int | None = None) -> ArtifactRef:
@@ -198,15 +200,20 @@ class Storage:
                     return None
                 raise
 
-    def names_below(self, prefix: str) -> list[str]:
-        """URIs of all objects below a prefix that ends in ``/``, sorted."""
+    def sizes_below(self, prefix: str) -> dict[str, int]:
+        """URI and bytes of all objects below a prefix that ends in ``/``, sorted by URI."""
         if not is_s3(prefix):
-            folder = local_path(prefix)
-            return sorted(path.as_uri() for path in folder.rglob("*") if path.is_file())
+            found = {path.as_posix(): path for path in local_path(prefix).absolute().rglob("*") if path.is_file()}
+            return {found[name].as_uri(): found[name].stat().st_size for name in sorted(found)}
         bucket, key = split_s3_uri(prefix)
         with _explained("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            return sorted(f"s3://{bucket}/{item['Key']}" for page in pages for item in page.get("Contents", []))
+            sizes = {item["Key"]: int(item["Size"]) for page in pages for item in page.get("Contents", [])}
+        return {f"s3://{bucket}/{name}": sizes[name] for name in sorted(sizes)}
+
+    def names_below(self, prefix: str) -> list[str]:
+        """URIs of all objects below a prefix that ends in ``/``, sorted."""
+        return list(self.sizes_below(prefix))
 
     def delete(self, uris: list[str]) -> None:
         """Delete objects; one that does not exist is no error."""

@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["schema", "rearrangement", "number_counts"])
+@pytest.mark.parametrize("module", ["schema", "csv_header", "name_hints", "rearrangement", "number_counts"])
 def test_examples_of_docstrings_are_true(module: str) -> None:
     found = doctest.testmod(importlib.import_module(f"nightcast.datasource.{module}"))
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
-from nightcast.errors import SchemaError
+from nightcast.errors import SchemaError, SchemaWarning
 
 GOLDEN = (Path(__file__).parent / "golden" / "sales.schema").read_text(encoding="utf-8")
 
@@ -70,13 +70,15 @@ def test_a_schema_travels_to_another_process(sales: Schema) -> None:
         ({"version": "2.0"}, "of version '2.0'"),
         ({"dataFormat": "PARQUET"}, "the dataFormat 'PARQUET'"),
         ({"dataFileContainsHeader": "false"}, "must be true or false"),
-        ({"targetFieldName": "totalsold"}, 'write "targetAttributeName" instead'),
+        ({"targetFieldName": "totalsold"}, "'targetAttributeName' in two spellings"),
         ({"target": "totalsold"}, "unknown key 'target'"),
         ({"attributes": {}}, "must be a list"),
         ({"attributes": []}, "0 attributes"),
         ({"attributes": ["a"]}, "entry 1 of attributes must be"),
         ({"attributes": [{"attributeName": "a"}]}, 'entry 1 of attributes needs "attributeType"'),
-        ({"attributes": [{"fieldName": "a", "fieldType": "TEXT"}]}, 'write "attributeName" instead'),
+        ({"attributes": [{"attributeName": "a", "fieldName": "a"}]}, "'attributeName' in two spellings"),
+        ({"attributes": [{"attributeName": "a", "attributeType": "WEIGHTED_INT_SEQUENCE"}]}, "never defined"),
+        ({"attributes": [{"attributeName": "a", "attributeType": "WEIGHTED_STRING_SEQUENCE"}]}, "never defined"),
         ({"attributes": [{"attributeName": "a", "attributeType": "STRING"}]}, "attribute 'a' has the type 'STRING'"),
         ({"attributes": [{"attributeName": "a", "attributeType": "TEXT"}] * 2}, "'a' is named twice"),
         ({"attributes": [{"attributeName": "", "attributeType": "TEXT"}]}, "has 0 characters"),
@@ -97,7 +99,7 @@ def test_a_fault_is_named(changes: dict[str, Any], message: str) -> None:
         ("", "no JSON"),
         ("[]", "must be a JSON object"),
         ('{"version": "1.0"}', 'has no key "attributes"'),
-        ('{"variables": []}', 'write "attributes" instead'),
+        ('{"version": "1.0", "fieldName": "a"}', "unknown key 'fieldName'"),
         ('{"rowId": null, "rowId": "a", "attributes": []}', "the key 'rowId' twice"),
         ('{"rowWeight": NaN, "attributes": []}', "holds NaN"),
         ("[" * 100_000, "can not be read as JSON"),
@@ -110,6 +112,41 @@ def test_text_that_is_no_schema_is_refused(text: str, message: str) -> None:
         Schema.from_json(text)
 
     assert message in str(caught.value)
+
+
+OLD = """{
+  "version": "1.0", "recordAnnotationFieldName": "id", "recordWeightFieldName": null, "targetFieldName": "sold",
+  "dataFormat": "CSV", "dataFileContainsHeader": true, "excludedVariableNames": ["note"],
+  "variables": [
+    {"fieldName": "id", "fieldType": "CATEGORICAL"},
+    {"variableName": "note", "variableType": "TEXT"},
+    {"attributeName": "sold", "attributeType": "NUMERIC"}
+  ]
+}"""
+
+
+def test_older_spellings_are_understood_with_a_warning_each() -> None:
+    with pytest.warns(SchemaWarning) as caught:
+        schema = Schema.from_json(OLD)
+
+    assert (schema.row_id, schema.target, schema.excluded, schema.header) == ("id", "sold", ("note",), True)
+    assert schema.names == ("id", "note", "sold")
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == 9
+    assert "the schema has the key 'targetFieldName', an old spelling of 'targetAttributeName'" in told[2]
+
+
+def test_what_was_read_in_an_older_spelling_is_written_in_todays() -> None:
+    with pytest.warns(SchemaWarning):
+        written = Schema.from_json(OLD).to_json()
+
+    assert list(json.loads(written)) == list(json.loads(GOLDEN))
+    assert json.loads(written)["attributes"][1] == {"attributeName": "note", "attributeType": "TEXT"}
+
+
+def test_an_override_may_use_an_older_spelling_too(sales: Schema) -> None:
+    with pytest.warns(SchemaWarning, match="targetVariableName"):
+        assert sales.with_overrides({"targetVariableName": "promo"}).target == "promo"
 
 
 def test_the_longest_schema_is_read() -> None:
@@ -210,6 +247,7 @@ _json = st.recursive(
 _keys = st.sampled_from([*json.loads(GOLDEN), "variables", "x"])
 
 
+@pytest.mark.filterwarnings("ignore::nightcast.errors.SchemaWarning")
 @settings(max_examples=200)
 @given(st.dictionaries(_keys, _json, max_size=3), st.text(max_size=30))
 def test_nothing_but_a_schema_error_escapes(changes: dict[str, Any], text: str) -> None:

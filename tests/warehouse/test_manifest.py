@@ -5,7 +5,14 @@ import json
 import pytest
 
 from nightcast.errors import ManifestError
-from nightcast.warehouse.manifest import ManifestColumn, ManifestEntry, read_manifest
+from nightcast.warehouse.manifest import (
+    ManifestColumn,
+    ManifestEntry,
+    is_manifest,
+    is_verbose,
+    manifest_urls,
+    read_manifest,
+)
 
 URI = "s3://bucket/run/training_manifest"
 
@@ -68,3 +75,19 @@ def test_reconcile_compares_with_what_lies_there():
         manifest.reconcile({"s3://b/a": 10}.get)
     with pytest.raises(ManifestError, match=r"s3://b/b has 19 bytes.*says 20"):
         manifest.reconcile({"s3://b/a": 10, "s3://b/b": 19}.get)
+
+
+def test_a_manifest_that_is_not_verbose_names_its_files():
+    text = '{"entries": [{"url": "s3://b/z"}, {"url": "s3://b/a", "mandatory": true}]}'
+    assert is_manifest(text)
+    assert not is_verbose(text)
+    assert manifest_urls(text) == ["s3://b/z", "s3://b/a"]
+    assert is_verbose(verbose_manifest(("s3://b/z", 10, 3)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,b", "[]", "7", "{}", '{"entries": []}', '{"entries": 7}', '{"entries": [{"uri": "a"}]}', "[" * 99999],
+)
+def test_other_texts_are_no_manifest(text):
+    assert not is_manifest(text)

@@ -47,6 +47,7 @@ class Attribute:
     type: AttributeType
 
 
+_SEQUENCE_TYPES = ("WEIGHTED_INT_SEQUENCE", "WEIGHTED_STRING_SEQUENCE")
 # Developer guide of Amazon ML, "Required parameters for the Create Datasource wizard": column types of Redshift.
 _REDSHIFT_TYPES: dict[str, AttributeType] = {
     **dict.fromkeys(
@@ -146,7 +147,11 @@ class Schema:
         SchemaError
             When the text is no JSON object of Amazon ML's form, or the schema passes a limit.
         """
-        document = load_document(text)
+        return cls.from_document(load_document(text))
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Schema:
+        """Read a document that `load_document` has checked."""
         return cls(
             attributes=_attributes(document["attributes"]),
             target=optional_name(document, "targetAttributeName"),
@@ -206,7 +211,7 @@ class Schema:
         """
         if not isinstance(override, Mapping):
             raise SchemaError("a schema override must be an object with keys of a .schema document")
-        check_document(override, "the schema override")
+        override = check_document(override, "the schema override")
         types = dict(self._types)
         for attribute in _attributes(override.get("attributes", [])):
             self.type_of(attribute.name)
@@ -236,6 +241,10 @@ def _type_named(kind: str, name: str) -> AttributeType:
     try:
         return AttributeType(kind)
     except ValueError:
+        if kind in _SEQUENCE_TYPES:
+            raise SchemaError(
+                f"attribute {name!r:.80} has the type {kind}, which Amazon ML never defined; write CATEGORICAL or TEXT"
+            ) from None
         raise SchemaError(
             f"attribute {name!r:.80} has the type {kind!r:.80}; write one of {', '.join(AttributeType)}"
         ) from None

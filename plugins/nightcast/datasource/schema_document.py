@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from nightcast.datasource.strict_json import parse_object
-from nightcast.errors import SchemaError
+from nightcast.errors import SchemaError, SchemaWarning
 
 VERSION = "1.0"
 DATA_FORMAT = "CSV"
@@ -32,23 +33,34 @@ _OLD_SPELLINGS = {
 }
 
 
-def load_document(text: str) -> dict[str, Any]:
-    """The checked keys and values of a whole document; SchemaError for every fault of form."""
+def load_document(text: str, what: str = "the schema", *, whole: bool = True) -> dict[str, Any]:
+    """The checked keys and values of a document, in today's spelling; SchemaError for every fault of form.
+
+    Parameters
+    ----------
+    what
+        How to call the document in a message.
+    whole
+        Whether it must list the attributes; a part of a document that overrides another need not.
+    """
     if len(text) > MAX_SCHEMA_CHARACTERS:
         raise SchemaError(
-            f"the schema has {len(text):,} characters and at most {MAX_SCHEMA_CHARACTERS:,} are allowed; "
+            f"{what} has {len(text):,} characters and at most {MAX_SCHEMA_CHARACTERS:,} are allowed; "
             "select fewer columns"
         )
-    document = parse_object(text, "the schema", SchemaError)
-    if "attributes" not in document and "variables" not in document:
-        raise SchemaError('the schema has no key "attributes"; list each column there, in column order')
-    check_document(document, "the schema")
+    document = check_document(parse_object(text, what, SchemaError), what)
+    if whole and "attributes" not in document:
+        raise SchemaError(f'{what} has no key "attributes"; list each column there, in column order')
     return document
 
 
-def check_document(document: Mapping[str, Any], what: str) -> None:
-    """Refuse unknown keys, and values other than the only one that a key may have."""
-    _check_keys(document, _KEYS, what)
+def check_document(document: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The document in today's spelling.
+
+    Unknown keys are refused, and values other than the only one that a key may have; older spellings are understood,
+    with a `SchemaWarning`.
+    """
+    document = _modern(document, _KEYS, what)
     if document.get("version", VERSION) != VERSION:
         raise SchemaError(f'{what} is of version {document["version"]!r}; only "{VERSION}" is known')
     if document.get("dataFormat", DATA_FORMAT) != DATA_FORMAT:
@@ -57,6 +69,7 @@ def check_document(document: Mapping[str, Any], what: str) -> None:
         )
     if document.get("rowWeight") is not None:
         raise SchemaError(f"{what} sets rowWeight, which Amazon ML never defined; set it to null")
+    return document
 
 
 def attribute_pairs(value: Any) -> list[tuple[str, str]]:
@@ -96,17 +109,27 @@ def _attribute_pair(entry: Any, place: int) -> tuple[str, str]:
     what = f"entry {place} of attributes"
     if not isinstance(entry, dict):
         raise SchemaError(f'{what} must be {{"attributeName", "attributeType"}}, not {entry!r:.80}')
-    _check_keys(entry, _ATTRIBUTE_KEYS, what)
+    entry = _modern(entry, _ATTRIBUTE_KEYS, what)
     for key in _ATTRIBUTE_KEYS:
         if not isinstance(entry.get(key), str):
             raise SchemaError(f'{what} needs "{key}" with a string, not {entry.get(key)!r:.80}')
     return entry["attributeName"], entry["attributeType"]
 
 
-def _check_keys(document: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
-    for key in document:
-        if key in known:
-            continue
-        hint = _OLD_SPELLINGS.get(key, "")
-        advice = f'write "{hint}" instead' if hint in known else "known keys are " + ", ".join(known)
-        raise SchemaError(f"{what} has the unknown key {key!r:.80}; {advice}")
+def _modern(document: Mapping[str, Any], known: tuple[str, ...], what: str) -> dict[str, Any]:
+    """The document with today's keys; SchemaError for an unknown key, and for one in both spellings."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        modern = key if key in known else _OLD_SPELLINGS.get(key, "")
+        if modern not in known:
+            raise SchemaError(f"{what} has the unknown key {key!r:.80}; known keys are {', '.join(known)}")
+        if modern in found:
+            raise SchemaError(f"{what} has {modern!r} in two spellings, old and new; leave the old one out")
+        if modern != key:
+            warnings.warn(
+                f"{what} has the key {key!r}, an old spelling of {modern!r}; write the new one",
+                SchemaWarning,
+                stacklevel=2,
+            )
+        found[modern] = value
+    return found

@@ -8,13 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from nightcast.errors import SchemaError
 from nightcast.warehouse.manifest import Manifest, read_manifest
 from nightcast.warehouse.statements import UnloadFormat, UnloadOptions
 
 if TYPE_CHECKING:
     from nightcast.datasource.parts import Datasource
-    from nightcast.datasource.schema import Schema
     from nightcast.mlmodel.files import MLModel
     from nightcast.operators.base import Returned, Stage
 
@@ -35,6 +33,7 @@ def datasource_of(stage: Stage, manifest: Returned, schema: Returned) -> Datasou
     """
     from nightcast.datasource.parts import Datasource, Part
     from nightcast.datasource.schema import Schema
+    from nightcast.datasource.schema_fit import fitted
 
     known = Schema.from_json(stage.storage.read_artifact(stage.pull(schema)).decode())
     unloaded = manifest_of(stage, manifest)
@@ -50,7 +49,8 @@ def datasource_of(stage: Stage, manifest: Returned, schema: Returned) -> Datasou
         )
         for entry in unloaded.entries
     )
-    return Datasource(schema=_fitting(known, unloaded), parts=parts)
+    columns = [column.name for column in unloaded.columns]
+    return Datasource(schema=fitted(known, columns, unloaded.uri), parts=parts)
 
 
 @contextmanager
@@ -66,26 +66,3 @@ def model_of(stage: Stage, model: Returned) -> Iterator[MLModel]:
             if name != "model.json":
                 (Path(copy) / name).write_bytes(stage.storage.read_bytes(f"{folder}/{name}"))
         yield load_model(Path(copy))
-
-
-def _fitting(schema: Schema, manifest: Manifest) -> Schema:
-    """The training schema in the column order of these data, without its target where they have none."""
-    from nightcast.datasource.schema import Schema
-
-    unloaded = [column.name for column in manifest.columns]
-    types = {attribute.name: attribute for attribute in schema.attributes}
-    missing = [name for name in types if name not in unloaded and name != schema.target]
-    unknown = [name for name in unloaded if name not in types]
-    if missing or unknown:
-        raise SchemaError(
-            f"the columns of {manifest.uri} are not those of the training datasource: "
-            f"missing {missing or 'none'}, unknown {unknown or 'none'}. "
-            "Let the scoring query select the training query's columns (the target may be left out)."
-        )
-    return Schema(
-        attributes=tuple(types[name] for name in unloaded),
-        target=schema.target if schema.target in unloaded else None,
-        row_id=schema.row_id,
-        excluded=schema.excluded,
-        header=schema.header,
-    )

@@ -76,6 +76,26 @@ class Manifest:
                 )
 
 
+def is_manifest(text: str | bytes) -> bool:
+    """Whether a text is a manifest of UNLOAD, verbose or not: a JSON object with ``entries`` that have a ``url``."""
+    try:
+        content = json.loads(text)
+        return len(content["entries"]) > 0 and all(isinstance(item["url"], str) for item in content["entries"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def is_verbose(text: str | bytes) -> bool:
+    """Whether a manifest tells columns and numbers of records, as `read_manifest` wants it."""
+    content = json.loads(text)
+    return "schema" in content and "meta" in content
+
+
+def manifest_urls(text: str | bytes) -> list[str]:
+    """Where the files of a manifest lie, verbose or not, in manifest order."""
+    return [item["url"] for item in json.loads(text)["entries"]]
+
+
 def read_manifest(text: str | bytes, uri: str, *, header: bool = False) -> Manifest:
     """Read a verbose manifest.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nightcast.datasource.parts import Batch
@@ -92,6 +92,19 @@ def test_the_same_row_id_falls_on_the_same_side_in_any_order() -> None:
     split = Rearrangement(0, 70, strategy="random")
 
     assert (taken(split, 2000, [], pa.array(names))[order] == taken(split, 2000, [], pa.array(names[order]))).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(200)), st.lists(st.integers(0, 200), max_size=4), ranges)
+def test_a_record_keeps_its_side_when_records_move_between_parts(
+    order: list[int], cuts: list[int], ends: tuple[int, int]
+) -> None:
+    names = [f"sale-{n}" for n in range(200)]
+    split = Rearrangement(*ends, strategy="random", seed="s")
+    sides = dict(zip(names, taken(split, 200, [], pa.array(names)), strict=True))
+    moved = [names[place] for place in order]
+
+    assert taken(split, 200, cuts, pa.array(moved)).tolist() == [sides[name] for name in moved]
 
 
 def test_a_record_without_row_id_is_placed_by_its_number() -> None:
@@ -225,8 +238,11 @@ _keys = st.sampled_from(["percentBegin", "percentEnd", "complement", "strategy",
 
 @settings(max_examples=200)
 @given(st.dictionaries(_keys, _json, max_size=4), _json, st.text(max_size=30))
+@example({"strategy": "chronological", "strategyParams": {"attribute": "t", "cuts": [10**400, None]}}, None, "")
 def test_nothing_but_a_rearrangement_error_escapes(splitting: dict[str, Any], other: Any, text: str) -> None:
-    for attempt in (json.dumps({"splitting": splitting}), json.dumps({"splitting": other}), json.dumps(other), text):
+    chronological = {**splitting, "strategy": "chronological", "strategyParams": {"attribute": "t", "cuts": other}}
+    documents = [{"splitting": splitting}, {"splitting": chronological}, {"splitting": other}, other]
+    for attempt in (*(json.dumps(document) for document in documents), text):
         try:
             assert isinstance(Rearrangement.from_json(attempt), Rearrangement)
         except RearrangementError:

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Part
 from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.datasource.selection import filtered, selected_batches
+
+
+@pytest.fixture
+def table() -> pa.Table:
+    return pa.table({"id": ["a", "b", "c", "d", "e", "f"], "sold": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
+
+
+@pytest.fixture
+def write(write_parts: Callable[..., Datasource]) -> Callable[..., Datasource]:
+    """Writes a table in parts of the given size."""
+    schema = Schema((Attribute("id", AttributeType.CATEGORICAL), Attribute("sold", AttributeType.NUMERIC)), row_id="id")
+    return lambda table, size: write_parts(schema, table, list(range(size, table.num_rows, size)))
 
 
 @pytest.mark.parametrize("strategy", ["sequential", "random"])

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nightcast.datasource import string_counts
-from nightcast.datasource.hashing import float_hashes
 from nightcast.datasource.number_counts import EXACT_VALUES, NumberCounts, histogram, quantiles
 from nightcast.datasource.sketches import SMALLEST_HASHES, Comoments, DistinctHashes, Moments
+from nightcast.datasource.string_column import StringColumn
 from nightcast.datasource.string_counts import StringCounts, TableLimits
+from nightcast.datasource.target_cells import Beside, TargetCells
+from nightcast.datasource.value_keys import float_keys, record_weights
 
 PERMILLES = np.arange(1001) / 1000
 numbers = st.floats(-1e9, 1e9, allow_subnormal=False)
@@ -89,7 +91,7 @@ def test_a_constant_correlates_with_nothing(constant: float) -> None:
 
 def test_distinct_values_are_counted_up_to_the_cap() -> None:
     hashes = DistinctHashes()
-    values = float_hashes(np.arange(float(SMALLEST_HASHES - 1)))
+    values = float_keys(np.arange(float(SMALLEST_HASHES - 1)))
     hashes.add(np.concatenate((values, values[::-1])))
     hashes.add(values[:7])
 
@@ -99,7 +101,7 @@ def test_distinct_values_are_counted_up_to_the_cap() -> None:
 @pytest.mark.parametrize("distinct", [20_000, 150_000, 2_000_000])
 def test_more_distinct_values_are_estimated_within_four_standard_errors(distinct: int) -> None:
     hashes = DistinctHashes()
-    for piece in np.array_split(float_hashes(np.arange(float(distinct))), 10):
+    for piece in np.array_split(float_keys(np.arange(float(distinct))), 10):
         hashes.add(piece)
         hashes.add(piece[::3])
 
@@ -111,7 +113,7 @@ def test_more_distinct_values_are_estimated_within_four_standard_errors(distinct
 def test_the_smallest_hashes_do_not_depend_on_batches(batch: int) -> None:
     # Few distinct values among many: the short cut for large batches must not lose any.
     for distinct in (20_000, 100_000):
-        values = float_hashes(np.random.default_rng(1).integers(0, distinct, 300_000).astype(float))
+        values = float_keys(np.random.default_rng(1).integers(0, distinct, 300_000).astype(float))
         hashes = DistinctHashes()
         for start in range(0, len(values), batch):
             hashes.add(values[start : start + batch])
@@ -218,10 +220,21 @@ def test_a_histogram_counts_every_value_once() -> None:
 words = st.lists(st.text("abc", max_size=3), max_size=40)
 
 
+def add(counts: StringCounts, array: pa.Array, coded: bool = True, target: TargetCells | None = None) -> int:
+    """Counts the strings as a state does; returns the number of null cells."""
+    column, beside = StringColumn(), Beside(record_weights(0, len(array)), target)
+    if coded:
+        done = column.add(array if pa.types.is_dictionary(array.type) else array.dictionary_encode(), beside)
+    else:
+        done = column.add_plain(array, beside, counts)
+    for tally in [*done, *column.rest()]:
+        counts.add(tally)
+    return column.missing
+
+
 def added(texts: list[str | None], coded: bool = True) -> StringCounts:
     counts = StringCounts()
-    array = pa.array(texts, pa.string())
-    counts.add(array.dictionary_encode() if coded else array, None, None)
+    add(counts, pa.array(texts, pa.string()), coded)
     return counts
 
 
@@ -246,9 +259,10 @@ def test_merged_string_counts_are_those_of_the_whole(
 def test_sums_of_the_target_go_with_their_string(coded: bool) -> None:
     texts = pa.array(["a", None, "b", "a", "b"])
     counts = StringCounts()
-    target, paired = np.array([1.0, 2.0, 4.0, 8.0, np.nan]), np.array([True, True, True, True, False])
+    values, valid = np.array([1.0, 2.0, 4.0, 8.0, np.nan]), np.array([True, True, True, True, False])
+    target = TargetCells(np.array([0, 0, 0, 1, 2], dtype=np.int32), 2, values, valid, None)
 
-    assert counts.add(texts.dictionary_encode() if coded else texts, target, paired) == 1
+    assert add(counts, texts, coded, target) == 1
     by_value = {value: place for place, value in enumerate(counts.rows.values.to_pylist())}
     assert counts.rows.sums[by_value["a"]] == 9.0 and counts.rows.paired[by_value["a"]] == 2
     assert counts.rows.sums[by_value["b"]] == 4.0 and counts.rows.paired[by_value["b"]] == 1
@@ -258,7 +272,7 @@ def test_sums_of_the_target_go_with_their_string(coded: bool) -> None:
 def test_a_dictionary_that_holds_a_string_twice_counts_it_once() -> None:
     array = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 1], pa.int32()), pa.array(["a", "b", "a"]))
     counts = StringCounts()
-    counts.add(array, None, None)
+    add(counts, array)
 
     assert counts.listed() == [("a", 2), ("b", 2)]
 
@@ -273,7 +287,7 @@ def test_a_full_table_keeps_the_frequent_strings_within_its_error(coded: bool, p
         counts = StringCounts(TableLimits(strings=2000))
         for batch in np.array_split(piece, pieces):
             array = pa.array([str(value) for value in batch])
-            counts.add(array.dictionary_encode() if coded else array, None, None)
+            add(counts, array, coded)
         parts.append(counts)
     merged = copy.deepcopy(parts[0])
     for counts in parts[1:]:
@@ -290,9 +304,9 @@ def test_a_full_table_keeps_the_frequent_strings_within_its_error(coded: bool, p
 
 def test_an_exact_table_joins_an_estimated_one() -> None:
     full = StringCounts(TableLimits(strings=100))
-    full.add(pa.array([f"{n}" for n in range(150)] + ["often"] * 50), None, None)
+    add(full, pa.array([f"{n}" for n in range(150)] + ["often"] * 50))
     small = StringCounts(TableLimits(strings=100))
-    small.add(pa.array(["often", "new", "new"]), None, None)
+    add(small, pa.array(["often", "new", "new"]))
     small.merge(full)
 
     assert small.listed() == [("often", 51), ("new", 2)]
@@ -302,14 +316,14 @@ def test_an_exact_table_joins_an_estimated_one() -> None:
 def test_a_table_is_bounded_in_bytes_too() -> None:
     counts = StringCounts(TableLimits(strings=1000, bytes=10_000))
     for start in range(0, 500, 50):
-        counts.add(pa.array([f"{n:0500d}" for n in range(start, start + 50)] + ["often"] * 9), None, None)
+        add(counts, pa.array([f"{n:0500d}" for n in range(start, start + 50)] + ["often"] * 9))
 
     assert counts.rows.sizes.sum() <= 10_000
     assert counts.listed()[0] == ("often", 90)
 
 
 def test_limits_are_shared_out_and_have_a_floor() -> None:
-    assert TableLimits.shared_by(0) == TableLimits.shared_by(4) == TableLimits(65_536, 64 << 20)
+    assert TableLimits.shared_by(0) == TableLimits.shared_by(4) == TableLimits(65_536, 64 << 20, 1 << 20)
     assert TableLimits.shared_by(1000).strings == 2 * string_counts.LISTED_VALUES
     assert TableLimits.shared_by(64).strings == 2**21 // 64
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nightcast.datasource.arrow_arrays import Floats, Ints, each_once, float_array
-from nightcast.datasource.hashing import float_hashes
-from nightcast.datasource.insights_format import Histogram
+from nightcast.datasource.arrow_arrays import Floats, Hashes, Ints, each_once, float_array
+from nightcast.datasource.attribute_insights import Histogram
 from nightcast.datasource.sketches import DistinctHashes
+from nightcast.datasource.value_keys import float_keys
 
 EXACT_VALUES = 4096
 _SAMPLE = 4 * EXACT_VALUES
@@ -76,13 +76,22 @@ class NumberCounts:
     below: _Window = field(default_factory=_Window)
     hashes: DistinctHashes = field(default_factory=DistinctHashes)
 
-    def add(self, values: Floats, low: float, high: float) -> None:
-        """Count `values`, finite and at least one, whose minimum and maximum are `low` and `high`."""
+    def add(self, values: Floats, low: float, high: float, keys: Hashes | None = None) -> None:
+        """Count `values`, finite and at least one.
+
+        Parameters
+        ----------
+        low, high
+            Their minimum and maximum.
+        keys
+            Their `float_keys`, each at least once, if they are known.
+        """
         if self.values is not None:
             found = _distinct(values, low, high)
             if found is not None and self._add_exactly(*found):
                 return
             self._leave_exactness()
+        self.hashes.add(float_keys(values) if keys is None else keys)
         self._add_intervals(values, low, high)
 
     def merge(self, other: NumberCounts) -> None:
@@ -144,7 +153,7 @@ class NumberCounts:
         self._add_counted(values, counts)
 
     def _add_counted(self, values: Floats, counts: Ints) -> None:
-        self.hashes.add(float_hashes(values))
+        self.hashes.add(float_keys(values))
         self.zeros += int(counts[values == 0].sum())
         for window, chosen in ((self.above, values > 0), (self.below, values < 0)):
             codes = _codes(values[chosen])
@@ -153,14 +162,21 @@ class NumberCounts:
                 window.add_counts(low, _summed(codes - low, counts[chosen], int(codes.max()) - low + 1))
 
     def _add_intervals(self, values: Floats, low: float, high: float) -> None:
-        self.hashes.add(float_hashes(values))
         if low > 0:
             self.above.add(_codes(values))
             return
-        self.above.add(_codes(values[values > 0]))
-        if low < 0:
-            self.below.add(_codes(values[values < 0]))
-        self.zeros += int(np.count_nonzero(values == 0)) if high >= 0 else 0
+        zeros = len(values) - int(np.count_nonzero(values))
+        self.zeros += zeros
+        if zeros == len(values):
+            return
+        codes = _signed_codes(values[values != 0] if zeros else values)
+        # Even places are of positive values; the least code is made even, too.
+        start = int(codes.min()) & ~1
+        counts = np.bincount(codes - np.uint32(start))
+        for window, found in ((self.above, counts[::2]), (self.below, counts[1::2])):
+            filled = np.flatnonzero(found)
+            if len(filled):
+                window.add_counts(start // 2 + int(filled[0]), found[filled[0] : filled[-1] + 1])
 
 
 def quantiles(points: Floats, counts: Ints, low: float, high: float) -> list[float]:
@@ -235,6 +251,15 @@ def _distinct(values: Floats, low: float, high: float) -> tuple[Floats, Ints] | 
 def _codes(values: Floats) -> npt.NDArray[np.int32]:
     patterns = values.astype(np.float32).view(np.uint32) & _MAGNITUDE
     return (patterns >> np.uint32(_DROPPED_BITS)).astype(np.int32)
+
+
+def _signed_codes(values: Floats) -> npt.NDArray[np.uint32]:
+    """Twice the code of the magnitude, and one more for negative values: one count serves both signs."""
+    patterns = values.astype(np.float32).view(np.uint32)
+    codes = (patterns & _MAGNITUDE) >> np.uint32(_DROPPED_BITS)
+    codes <<= np.uint32(1)
+    codes |= patterns >> np.uint32(31)
+    return codes
 
 
 def _summed(places: npt.NDArray[np.signedinteger], counts: Ints, length: int) -> Ints:

@@ -19,7 +19,7 @@ def selected_batches(
     Parameters
     ----------
     columns
-        Names of the attributes that are wanted; the row id is read besides when the rearrangement needs it.
+        Names of the attributes that are wanted; what the rearrangement needs is read besides.
 
     Yields
     ------
@@ -28,17 +28,14 @@ def selected_batches(
         record of the batch that was read, taken or not. A part with no record to take is not opened. Rejected records
         are left out.
     """
-    row_id = numbered.schema.row_id
-    sequential = rearrangement.strategy == SEQUENTIAL
-    if sequential:
-        row_id = None
+    if rearrangement.strategy == SEQUENTIAL:
         # The number of a record is all that counts, so that it is known before anything is read.
         whole = Batch(numbered.first_record, {}, {}, numbered.part.records)
         if not rearrangement.mask(whole, numbered.total, None).any():
             return
-    read = tuple(dict.fromkeys([*columns, *([row_id] if row_id else [])]))
+    read = tuple(dict.fromkeys([*columns, *rearrangement.columns(numbered.schema)]))
     for batch in read_batches(numbered, source, read):
-        taken = rearrangement.mask(batch, numbered.total, row_id)
+        taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
         if batch.rejected is not None:
             taken &= ~batch.rejected
         if taken.all():

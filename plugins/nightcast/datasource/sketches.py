@@ -6,15 +6,18 @@ same to the bit wherever they are computed. No BLAS: its sums depend on the numb
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from math import sqrt
 
 import numpy as np
 
 from nightcast.artifacts import finite
-from nightcast.datasource.arrow_arrays import Floats, Hashes, each_once
+from nightcast.datasource.arrow_arrays import Floats, Hashes, Ints, each_once
 
 SMALLEST_HASHES = 8192
+_SLOTS = 1 << 15
+_WORTH_A_TABLE = 2048
 
 
 @dataclass
@@ -92,13 +95,12 @@ class Comoments:
         """Co-moments of two arrays of finite values of the same shape (n,)."""
         if len(first) == 0:
             return cls()
-        return cls.of_deviations(first, Deviations.of(second))
+        return cls.between(Deviations.of(first), Deviations.of(second))
 
     @classmethod
-    def of_deviations(cls, first: Floats, second: Deviations) -> Comoments:
-        """The same, with the moments of the second side known."""
-        left = Deviations.of(first)
-        return cls(left.moments, second.moments, _dot(left.values, second.values))
+    def between(cls, first: Deviations, second: Deviations) -> Comoments:
+        """The same, with the deviations of both sides known."""
+        return cls(copy(first.moments), copy(second.moments), _dot(first.values, second.values))
 
     def merge(self, other: Comoments) -> None:
         """Add what `other` has seen."""
@@ -130,23 +132,49 @@ class DistinctHashes:
     On synopses for distinct-value estimation under multiset operations, SIGMOD 2007.
     """
 
-    smallest: Hashes = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    kept: Hashes = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    waiting: list[Hashes] = field(default_factory=list)
 
     def add(self, hashes: Hashes) -> None:
         """Count values by their hashes, in any order, any number of times."""
-        if len(self.smallest) == SMALLEST_HASHES:
-            hashes = hashes[hashes < self.smallest[-1]]
-        elif len(hashes) > 4 * SMALLEST_HASHES:
-            # Hashes are spread evenly: if most values differ, the smallest ones lie below this, and sorting is short.
-            low = each_once(hashes[hashes < np.uint64(2**64 * 2 * SMALLEST_HASHES // len(hashes))])
-            if len(low) >= SMALLEST_HASHES:
-                hashes = low
+        if len(self.kept) == SMALLEST_HASHES:
+            hashes = hashes[hashes < self.kept[-1]]
+            if len(hashes) > _WORTH_A_TABLE:
+                hashes = _unknown(hashes, self.kept)
+        elif len(hashes) > _WORTH_A_TABLE:
+            hashes = self._smaller(hashes)
         if len(hashes):
-            self.smallest = each_once(np.concatenate((self.smallest, hashes)))[:SMALLEST_HASHES]
+            self.waiting.append(hashes)
+            if len(self.kept) < SMALLEST_HASHES or sum(len(piece) for piece in self.waiting) >= SMALLEST_HASHES:
+                self.settle()
 
     def merge(self, other: DistinctHashes) -> None:
         """Add what `other` has seen."""
         self.add(other.smallest)
+
+    def _smaller(self, hashes: Hashes) -> Hashes:
+        """What there is to sort of many first hashes."""
+        if len(hashes) > 4 * SMALLEST_HASHES:
+            # They are spread evenly: if most values differ, the smallest ones lie below this, and sorting is short.
+            low = each_once(_thinned(hashes[hashes < np.uint64(2**64 * 2 * SMALLEST_HASHES // len(hashes))]))
+            if len(low) >= SMALLEST_HASHES:
+                if len(self.kept) or self.waiting:
+                    return low
+                self.kept = low[:SMALLEST_HASHES]
+                return low[:0]
+        return _thinned(hashes)
+
+    def settle(self) -> None:
+        """Sort what waits: a sort of several batches takes less time than one of each."""
+        if self.waiting:
+            self.kept = each_once(np.concatenate((self.kept, *self.waiting)))[:SMALLEST_HASHES]
+            self.waiting = []
+
+    @property
+    def smallest(self) -> Hashes:
+        """The 8,192 smallest hashes, or all if there are fewer: ascending, each once."""
+        self.settle()
+        return self.kept
 
     @property
     def exact(self) -> bool:
@@ -161,5 +189,29 @@ class DistinctHashes:
         return round((SMALLEST_HASHES - 1) * 2.0**64 / float(self.smallest[-1]))
 
 
+def _unknown(hashes: Hashes, known: Hashes) -> Hashes:
+    """Most of what is known left out: to look into a table is quicker than to sort."""
+    table = np.zeros(_SLOTS, dtype=np.uint64)
+    table[_slots(known)] = known
+    new: Hashes = hashes[table.take(_slots(hashes)) != hashes]
+    return new
+
+
+def _thinned(hashes: Hashes) -> Hashes:
+    """Most repetitions left out, in any order."""
+    slots = _slots(hashes)
+    table = np.zeros(_SLOTS, dtype=np.uint64)
+    table[slots] = hashes
+    # One hash of each slot is in the table, the others are left; 0 may stand for an empty slot or be a hash itself.
+    others = hashes[table.take(slots) != hashes]
+    zero = hashes[hashes == 0][:1]
+    return np.concatenate((table[table != 0], others, zero))
+
+
+def _slots(hashes: Hashes) -> Ints:
+    return (hashes & np.uint64(_SLOTS - 1)).astype(np.int64)
+
+
 def _dot(left: Floats, right: Floats) -> float:
-    return float((left * right).sum())
+    # Without a path to optimise, einsum runs its own loops and no BLAS.
+    return float(np.einsum("i,i->", left, right, optimize=False))

@@ -14,15 +14,13 @@ from nightcast.datasource.arrow_arrays import (
     Floats,
     Hashes,
     Ints,
-    coded,
     fixed_values,
     int_array,
     run_starts,
     string_spans,
-    valid_mask,
 )
-from nightcast.datasource.hashing import string_hashes
 from nightcast.datasource.sketches import DistinctHashes
+from nightcast.datasource.tally import Tally
 
 LISTED_VALUES = 10_000
 _ALL_TABLES = 1 << 21
@@ -30,20 +28,28 @@ _LARGEST_TABLE = 65_536
 _SMALLEST_TABLE = 2 * LISTED_VALUES
 _ALL_BYTES = 256 << 20
 _LARGEST_BYTES = 64 << 20
+_ALL_CELLS = 1 << 23
+_LARGEST_CELLS = 1 << 20
+# A batch of an id-like column has about one string a bucket, rarely more than four.
+_BUCKET_BITS = 17
+_FILTER_BITS = 20
+_RARE_IN_BATCH = 4
 
 
 @dataclass(frozen=True)
 class TableLimits:
-    """How many strings, and how many bytes of them, one table may hold."""
+    """How many strings, how many bytes of them, and how many class counts one table may hold."""
 
     strings: int = _LARGEST_TABLE
     bytes: int = _LARGEST_BYTES
+    cells: int = _LARGEST_CELLS
 
     @classmethod
     def shared_by(cls, tables: int) -> TableLimits:
         """Limits that keep any number of tables (one a CATEGORICAL or TEXT attribute) in bounded memory."""
         strings = max(_SMALLEST_TABLE, min(_LARGEST_TABLE, _ALL_TABLES // max(tables, 1)))
-        return cls(strings, min(_LARGEST_BYTES, _ALL_BYTES // max(tables, 1)))
+        share = max(tables, 1)
+        return cls(strings, min(_LARGEST_BYTES, _ALL_BYTES // share), min(_LARGEST_CELLS, _ALL_CELLS // share))
 
 
 @dataclass
@@ -53,7 +59,7 @@ class _Rows:
     String i is ``origin[places[i]]``: strings are copied only for a table that is kept.
     """
 
-    hashes: Hashes
+    keys: Hashes
     origin: Array
     places: Ints
     counts: Ints
@@ -61,7 +67,7 @@ class _Rows:
     sums: Floats
 
     def __len__(self) -> int:
-        return len(self.hashes)
+        return len(self.keys)
 
     @property
     def values(self) -> Array:
@@ -75,7 +81,7 @@ class _Rows:
 
     def taken(self, chosen: Ints | Bools | Hashes) -> _Rows:
         return _Rows(
-            self.hashes[chosen],
+            self.keys[chosen],
             self.origin,
             self.places[chosen],
             self.counts[chosen],
@@ -83,12 +89,12 @@ class _Rows:
             self.sums[chosen],
         )
 
-    def joined_by_hash(self, other: _Rows) -> _Rows:
-        """Both as one table, sorted by hash."""
-        hashes = np.concatenate((self.hashes, other.hashes))
-        order = np.argsort(hashes)
+    def joined_by_key(self, other: _Rows) -> _Rows:
+        """Both as one table, sorted by key."""
+        keys = np.concatenate((self.keys, other.keys))
+        order = np.argsort(keys)
         return _Rows(
-            hashes[order],
+            keys[order],
             pa.concat_arrays([self.values, other.values]).take(int_array(order)),
             np.arange(len(order)),
             np.concatenate((self.counts, other.counts))[order],
@@ -118,35 +124,49 @@ class StringCounts:
     error: int = 0
     distinct: DistinctHashes | None = None
 
-    def add(self, strings: Array, target: Floats | None, paired: Bools | None) -> int:
-        """Count the strings of a batch.
+    def add(self, tally: Tally) -> None:
+        """Count strings by a tally of records."""
+        none = np.zeros(len(tally.keys))
+        rows = _Rows(
+            tally.keys,
+            tally.distinct,
+            np.arange(len(tally.keys)),
+            tally.records,
+            none.astype(np.int64) if tally.paired is None else tally.paired,
+            none if tally.sums is None else tally.sums,
+        )
+        self._join(_once(rows))
+
+    def add_counted(self, values: Array, keys: Hashes, counts: Ints) -> None:
+        """Count strings without nulls, of shape (k,), that so many records have."""
+        none = np.zeros(len(counts))
+        self._join(_once(_Rows(keys, values, np.arange(len(values)), counts, none.astype(np.int64), none)))
+
+    def frequent(self, keys: Hashes) -> Bools | None:
+        """Which records of a batch are worth counting.
 
         Parameters
         ----------
-        strings
-            string or dictionary<int32, string> array, one cell a record.
-        target
-            Target of each record, float64 of the same shape; None for no sums.
-        paired
-            Which records have a target; None for all.
+        keys
+            Keys of the strings of records, in any order.
 
         Returns
         -------
-        int
-            Number of null cells, which are not counted.
+        numpy.ndarray or None
+            bool of shape (len(keys),), or None for all. The table having overflown, only strings that it holds, or that
+            may occur more than four times in the batch, are counted by `add`; the others are done with here: they add
+            to `error` and to the estimate of distinct strings.
         """
-        rows, missing = (
-            _coded_rows(strings, target, paired) if _is_coded(strings) else _plain_rows(strings, target, paired)
-        )
-        self._join(rows)
-        return missing
-
-    def add_counted(self, values: Array, counts: Ints) -> None:
-        """Count strings without nulls, of shape (k,), that so many records have."""
-        places = np.arange(len(values))
-        self._join(
-            _once(_Rows(string_hashes(values), values, places, counts, np.zeros_like(counts), np.zeros(len(counts))))
-        )
+        if self.distinct is None or not self.error:
+            return None
+        self.distinct.add(keys)
+        buckets = (keys >> np.uint64(64 - _BUCKET_BITS)).astype(np.int64)
+        found = np.bincount(buckets, minlength=1 << _BUCKET_BITS)[buckets]
+        held = np.zeros(1 << _FILTER_BITS, dtype=np.bool_)
+        held[(self.rows.keys >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
+        kept = (found > _RARE_IN_BATCH) | held[(keys >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)]
+        self.error += int(found[~kept].max(initial=0))
+        return np.asarray(kept)
 
     def merge(self, other: StringCounts) -> None:
         """Add what `other` has seen."""
@@ -174,23 +194,23 @@ class StringCounts:
 
     def _join(self, batch: _Rows) -> None:
         table = self.rows
-        places = np.searchsorted(table.hashes, batch.hashes)
+        places = np.searchsorted(table.keys, batch.keys)
         inside = np.minimum(places, max(len(table) - 1, 0))
-        known = table.hashes[inside] == batch.hashes if len(table) else np.zeros(len(batch), dtype=np.bool_)
+        known = table.keys[inside] == batch.keys if len(table) else np.zeros(len(batch), dtype=np.bool_)
         hit = inside[known]
         # Each string is in the batch once, so no place is hit twice.
         table.counts[hit] += batch.counts[known]
         table.paired[hit] += batch.paired[known]
         table.sums[hit] += batch.sums[known]
         if self.distinct is not None:
-            self.distinct.add(batch.hashes)
+            self.distinct.add(batch.keys)
         if known.all():
             return
         new = np.flatnonzero(~known)
         if self._too_many(table, batch, new):
             self._drop_rarest(batch, new)
         else:
-            self.rows = table.joined_by_hash(batch.taken(new))
+            self.rows = table.joined_by_key(batch.taken(new))
 
     def _too_many(self, table: _Rows, batch: _Rows, new: Ints) -> bool:
         if len(table) + len(new) > self.limits.strings:
@@ -200,7 +220,7 @@ class StringCounts:
 
     def _drop_rarest(self, batch: _Rows, new: Ints) -> None:
         self._estimate_distinct()
-        self._distinct().add(batch.hashes)
+        self._distinct().add(batch.keys)
         table = self.rows
         keep = self.limits.strings // 2
         counts = np.concatenate((table.counts, batch.counts[new]))
@@ -213,12 +233,12 @@ class StringCounts:
                 break
             keep //= 2
         self.error += int(counts[counts <= limit].max(initial=0))
-        self.rows = left.joined_by_hash(right)
+        self.rows = left.joined_by_key(right)
 
     def _estimate_distinct(self) -> None:
         if self.distinct is None:
             self.distinct = DistinctHashes()
-            self.distinct.add(self.rows.hashes)
+            self.distinct.add(self.rows.keys)
 
     def _distinct(self) -> DistinctHashes:
         if self.distinct is None:
@@ -226,49 +246,12 @@ class StringCounts:
         return self.distinct
 
 
-def _is_coded(strings: Array) -> bool:
-    return bool(pa.types.is_dictionary(strings.type))
-
-
-def _coded_rows(strings: Array, target: Floats | None, paired: Bools | None) -> tuple[_Rows, int]:
-    codes, distinct = coded(strings)
-    size = len(distinct) + 1
-    counts = np.bincount(codes, minlength=size)
-    pairs: Ints = np.zeros(size, dtype=np.int64)
-    sums: Floats = np.zeros(size)
-    if target is not None:
-        chosen, weights = (codes, target) if paired is None else (codes[paired], target[paired])
-        pairs = counts if paired is None else np.bincount(chosen, minlength=size)
-        sums = np.bincount(chosen, weights=weights, minlength=size).astype(np.float64, copy=False)
-    places = np.arange(len(distinct))
-    rows = _Rows(string_hashes(distinct), distinct, places, counts[:-1], pairs[:-1], sums[:-1])
-    return _once(rows), int(counts[-1])
-
-
-def _plain_rows(strings: Array, target: Floats | None, paired: Bools | None) -> tuple[_Rows, int]:
-    # Ids come without a dictionary: to sort their hashes is quicker than to build one.
-    valid = valid_mask(strings)
-    places = np.arange(len(strings)) if valid is None else np.flatnonzero(valid)
-    hashes = string_hashes(strings)[places]
-    order = np.argsort(hashes)
-    hashes, places = hashes[order], places[order]
-    starts = run_starts(hashes)
-    pairs: Ints = np.zeros(len(starts), dtype=np.int64)
-    sums: Floats = np.zeros(len(starts))
-    if target is not None and len(starts):
-        has = np.ones(len(places), dtype=np.bool_) if paired is None else paired[places]
-        pairs = np.add.reduceat(has.astype(np.int64), starts)
-        sums = np.add.reduceat(np.where(has, target[places], 0.0), starts)
-    rows = _Rows(hashes[starts], strings, places[starts], np.diff(starts, append=len(hashes)), pairs, sums)
-    return rows, len(strings) - len(places)
-
-
 def _once(rows: _Rows) -> _Rows:
-    """Sorted by hash, and each string once: a dictionary may hold one string twice."""
+    """Sorted by key, and each string once: a dictionary may hold one string twice."""
     if not rows.counts.all():
         rows = rows.taken(rows.counts > 0)
-    rows = rows.taken(np.argsort(rows.hashes))
-    starts = run_starts(rows.hashes)
+    rows = rows.taken(np.argsort(rows.keys))
+    starts = run_starts(rows.keys)
     if len(starts) == len(rows):
         return rows
     once = rows.taken(starts)

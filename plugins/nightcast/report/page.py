@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nightcast.report.charts import bar, histogram, number
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from nightcast.report.templates import template
 
 _TOP_VALUES = 3
 
@@ -37,8 +34,7 @@ def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, An
     baseline = evaluation["baseline"]["RegressionRMSE"]
     target = insights["attributes"][insights["target"]]
     residuals = evaluation["residuals"]["histogram"]
-    page = _environment().get_template("page.html.jinja")
-    return page.render(
+    return template("page.html.jinja").render(
         run=run,
         insights=insights,
         evaluation=evaluation,
@@ -120,14 +116,3 @@ _SUMMARIES = {"NUMERIC": _numeric, "BINARY": _binary, "CATEGORICAL": _categorica
 
 def _chart(bins: Mapping[str, Any] | None, title: str, mark: float | None = None) -> str:
     return histogram(bins["edges"], bins["counts"], title, mark) if bins else ""
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("nightcast.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = number
-    return environment

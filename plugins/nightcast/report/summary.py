@@ -29,7 +29,7 @@ def run_summary(storage: Storage, uri: str) -> str:
     ReportError
         If there is no published run.
     """
-    run = _read_run(storage, uri)
+    run = read_run(storage, uri)
     evaluation = json.loads(storage.read_artifact(run["artifacts"]["evaluation"]))
     rmse = evaluation["performanceMetrics"]["RegressionRMSE"]
     baseline = evaluation["baseline"]["RegressionRMSE"]
@@ -51,7 +51,7 @@ def run_summary(storage: Storage, uri: str) -> str:
 
 def copy_run(storage: Storage, uri: str, folder: Path) -> Path:
     """Copy report and predictions of a published run below a folder; returns the run's own folder there."""
-    run = _read_run(storage, uri)
+    run = read_run(storage, uri)
     base = uri.rsplit("/", 1)[0] + "/"
     target = folder / f"period={run['period']['label']}" / f"run={run['run_key']}"
     for source in (run["artifacts"]["report"]["uri"], *storage.names_below(f"{base}predictions/")):
@@ -62,7 +62,19 @@ def copy_run(storage: Storage, uri: str, folder: Path) -> Path:
     return target
 
 
-def _read_run(storage: Storage, uri: str) -> dict[str, Any]:
+def read_run(storage: Storage, uri: str) -> dict[str, Any]:
+    """The document ``run.json`` of a published run.
+
+    Parameters
+    ----------
+    uri
+        As of `run_summary`.
+
+    Raises
+    ------
+    ReportError
+        If there is no published run.
+    """
     location = uri if uri.endswith("run.json") else f"{uri.rstrip('/')}/run.json"
     if storage.size(location) is None:
         raise ReportError(f"{location} does not exist: the run has not ended well, or lies elsewhere.")

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from nightcast import __version__
 from nightcast.cli import main
 from nightcast.report.summary import copy_run
 from nightcast.storage import Storage
@@ -52,22 +51,14 @@ def test_show_prints_a_published_run(published, capsys):
         assert text in shown
 
 
+def test_show_gives_machines_the_run_itself(published, capsys):
+    assert main(["show", str(published), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((published / "run.json").read_text())
+
+
 def test_a_run_that_is_not_there_is_an_error_without_a_traceback(tmp_path, capsys):
     assert main(["show", str(tmp_path)]) == 1
     assert "does not exist: the run has not ended well" in capsys.readouterr().err
-
-
-def test_wrong_usage_exits_with_2(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["display"])
-    assert ended.value.code == 2
-
-
-def test_version(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["--version"])
-    assert ended.value.code == 0
-    assert capsys.readouterr().out == f"nightcast {__version__}\n"
 
 
 def test_a_run_is_copied_with_its_predictions(published, tmp_path):

@@ -1,0 +1,7 @@
+"""``python -m nightcast.cli``."""
+
+import sys
+
+from nightcast.cli import main
+
+sys.exit(main())

@@ -27,7 +27,7 @@ batch prediction.
 | | |
 | --- | --- |
 | **Reads** | Redshift tables `sales`, `listing`, `event`, `venue`, `category`, `date` through UNLOAD (connection `redshift_default`) |
-| **Writes** | `s3://<bucket>/<prefix>/sales_forecast/period=<day>/run=<run>/` (connection `aws_default`): `schema.json`, `insights.json`, `recipe.json`, `model/`, `evaluation.json`, `predictions/`, `report.html`, and `run.json` last |
+| **Writes** | `s3://<bucket>/<prefix>/sales_forecast/period=<day>/run=<run>/` (connection `aws_default`): `schema.json`, `insights.json`, `data-alerts.json`, `recipe.json`, `model/`, `evaluation.json`, `predictions/`, `report.html`, and `run.json` last |
 | **Schedule** | nightly at 02:00 UTC, for the whole UTC day that has just ended |
 | **Predicts** | `totalsold` of each event on each day of the next period |
 
@@ -37,7 +37,8 @@ makes one run for each day, each with artifacts of its own.
 
 **When it fails**: a refused statement shows Redshift's message and the statement's id in the unload task's
 log; correct the SQL in `include/sql/sales_forecast/` and clear the task. `returned no rows` means that the
-period's sales are not loaded yet. A failed run leaves no predictions visible.
+period's sales are not loaded yet. Records that can not be read are left out and stand in `rejected/`; too many of
+them fail the run. A failed run leaves no predictions visible.
 """  # noqa: E501 -- table rows of Markdown can not be broken
 
 POOL = "redshift"
@@ -95,6 +96,7 @@ with DAG(
             task_id="evaluate_model",
             manifest=unload_training.task_id,
             schema=schema.task_id,
+            insights=insights.task_id,
             model=model.task_id,
         )
 
@@ -114,6 +116,7 @@ with DAG(
             artifacts={
                 "schema": schema.task_id,
                 "insights": insights.task_id,
+                "data-alerts": (insights.task_id, "data_alerts"),
                 "recipe": (model.task_id, "recipe"),
                 "model": model.task_id,
                 "evaluation": evaluation.task_id,

@@ -22,7 +22,9 @@ def test_params_are_typed_and_stand_in_sections():
     }
     assert params["period_start"]["schema"]["type"] == ["null", "string"]
     assert params["period_start"]["schema"]["format"] == "date"
-    assert params["split_strategy"]["schema"]["enum"] == ["sequential", "random"]
+    assert params["split_strategy"]["schema"]["enum"] == ["sequential", "random", "chronological"]
+    assert params["split_attribute"]["schema"]["type"] == ["null", "string"]
+    assert params["max_rejected_records"]["value"] == 10_000
     for name, param in params.items():
         assert param["description"] or param["schema"].get("description"), name
 
@@ -55,6 +57,8 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
         ("training_percent", 100),
         ("training_days", 0),
         ("split_strategy", "shuffled"),
+        ("split_attribute", ""),
+        ("max_rejected_records", -1),
         ("l2", -1),
         ("l2", float("nan")),
         ("period_start", "yesterday"),
@@ -72,3 +76,22 @@ def test_the_rearrangement_is_amazon_mls_json():
     }
     drawn = Settings.from_params({"split_strategy": "random", "random_seed": "s3://bucket/sales/"})
     assert json.loads(drawn.rearrangement_json())["splitting"]["strategyParams"] == {"randomSeed": "s3://bucket/sales/"}
+    by_day = Settings.from_params({"split_strategy": "chronological", "split_attribute": "day"})
+    assert json.loads(by_day.rearrangement_json())["splitting"]["strategyParams"] == {"attribute": "day"}
+
+
+@pytest.mark.parametrize("given", [{}, {"split_attribute": None}])
+def test_a_chronological_split_needs_its_attribute(given):
+    with pytest.raises(
+        SettingsError, match=r"Param split_attribute is None: .*needs the attribute that tells the time"
+    ):
+        Settings.from_params({"split_strategy": "chronological", **given})
+
+
+def test_an_attribute_that_no_split_asks_for_is_left_alone():
+    settings = Settings.from_params({"split_attribute": "day"})
+    assert json.loads(settings.rearrangement_json())["splitting"] == {
+        "percentBegin": 0,
+        "percentEnd": 70,
+        "strategy": "sequential",
+    }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nightcast.errors import SettingsError
 
@@ -59,6 +59,14 @@ class DatasourceSettings(_Group):
         description="Every Redshift slice writes its own files: faster for large results, but without the order of "
         "the query, so a sequential split is no longer chronological.",
     )
+    max_rejected_records: int = Field(
+        10_000,
+        title="Rejected records at most",
+        ge=0,
+        le=100_000_000,
+        description="A training datasource of which more records can not be read is refused. Those that are rejected "
+        "stand in `rejected/`, each with its reason.",
+    )
 
 
 class SplitSettings(_Group):
@@ -72,16 +80,33 @@ class SplitSettings(_Group):
         le=99,
         description="Share of the records that train; the others evaluate. Whole percents.",
     )
-    split_strategy: Literal["sequential", "random"] = Field(
+    split_strategy: Literal["sequential", "random", "chronological"] = Field(
         "sequential",
         title="Split strategy",
         description="sequential: the first records train (with the pipeline's queries: the earlier days). "
-        "random: each record is drawn by seed and row id.",
+        "random: each record is drawn by seed and row id. chronological: the earlier values of the split attribute "
+        "train, in whatever order the records come.",
     )
     # Optional, not "": the trigger form takes an empty text for a missing one and locks its button.
     random_seed: str | None = Field(
         None, title="Random seed", max_length=2048, description="Seed of the random split; any text."
     )
+    split_attribute: str | None = Field(
+        None,
+        title="Split attribute",
+        min_length=1,
+        max_length=64,
+        validate_default=True,
+        description="The attribute that tells the time of a record, for the chronological split: ISO dates or numbers. "
+        "Records of one day stay on one side.",
+    )
+
+    @field_validator("split_attribute")
+    @classmethod
+    def _named_where_needed(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is None and info.data.get("split_strategy") == "chronological":
+            raise ValueError("the chronological split strategy needs the attribute that tells the time of a record")
+        return name
 
 
 class ModelSettings(_Group):
@@ -171,6 +196,8 @@ class Settings(BaseModel):
         }
         if self.split.split_strategy == "random":
             splitting["strategyParams"] = {"randomSeed": self.split.random_seed or ""}
+        if self.split.split_strategy == "chronological":
+            splitting["strategyParams"] = {"attribute": self.split.split_attribute}
         return json.dumps({"splitting": splitting})
 
 

@@ -66,4 +66,5 @@ def test_the_predictions_are_read_back_from_s3(dag_run, s3):
         assert text.startswith("tag,score\n")
         lines += text.count("\n") - 1
     assert lines == run["batchPrediction"]["totalRecordCount"] > 500
-    assert run["artifacts"]["insights"]["rows"] == 31_807
+    # floor(0.7 * 31,807): the training records.
+    assert run["artifacts"]["insights"]["rows"] == 22_264

@@ -173,8 +173,8 @@ def test_every_reference_is_true(published, read):
     import hashlib
 
     for run in published.values():
-        made = {"schema", "insights", "recipe", "model", "evaluation", "batch-prediction", "report", "predictions"}
-        assert set(run["artifacts"]) == made
+        made = {"schema", "insights", "data-alerts", "recipe", "model", "evaluation", "batch-prediction", "report"}
+        assert set(run["artifacts"]) == {*made, "predictions"}
         for reference in run["artifacts"].values():
             content = read(reference["uri"])
             assert hashlib.sha256(content).hexdigest() == reference["sha256"]

@@ -82,7 +82,7 @@ class Chain:
         return self.step(TrainModelOperator, "model", **self._given("manifest", "schema", "insights"))
 
     def evaluate(self):
-        return self.step(EvaluateModelOperator, "evaluation", **self._given("manifest", "schema", "model"))
+        return self.step(EvaluateModelOperator, "evaluation", **self._given("manifest", "schema", "insights", "model"))
 
     def predict(self):
         return self.step(
@@ -96,6 +96,7 @@ class Chain:
     def publish(self):
         artifacts = {name: self.returned[name] for name in ("schema", "insights", "model", "evaluation")}
         artifacts["recipe"] = self.context["ti"].pushed["recipe"]
+        artifacts["data-alerts"] = self.context["ti"].pushed["data_alerts"]
         return self.step(PublishRunOperator, "run", prediction=self.returned["prediction"], artifacts=artifacts)
 
     def to_prediction(self):
@@ -143,6 +144,105 @@ def test_from_redshift_to_predictions(chain):
     assert evaluation["recordsSeen"] == 120
     assert evaluation["performanceMetrics"]["RegressionRMSE"] < 0.2 * evaluation["baseline"]["RegressionRMSE"]
     assert "sold" in storage.read_bytes(run["artifacts"]["report"]["uri"]).decode()
+
+
+def test_insights_are_those_of_the_training_records_and_evaluation_takes_the_others(chain, context):
+    chain.context = context(split_strategy="random", random_seed="s", training_percent=60)
+    chain.unload("training", TRAINING)
+    for name in ("schema", "insights", "train", "evaluate"):
+        getattr(chain, name)()
+    storage = storage_of("aws_default")
+    insights, evaluation, model = (
+        json.loads(storage.read_artifact(chain.returned[name])) for name in ("insights", "evaluation", "model")
+    )
+    expected = {"percentBegin": 0, "percentEnd": 60, "complement": False, "strategy": "random",
+                "strategyParams": {"randomSeed": "s"}}  # fmt: skip
+    assert insights["rearrangement"] == {"splitting": expected}
+    assert evaluation["rearrangement"] == {"splitting": {**expected, "complement": True}}
+    assert chain.returned["insights"]["rows"] == insights["records"] == model["training"]["records"] != 400
+    assert insights["recordsSeen"] == 400
+    assert evaluation["recordsSeen"] == 400 - insights["records"]
+
+
+def test_the_chronological_split_follows_the_days_and_not_the_order(chain, context):
+    """The query gives the latest day first, so that a sequential split would train on the future."""
+    chain.context = context(split_strategy="chronological", split_attribute="day")
+    day = "(date '2008-12-01' + (19 - n.i / 20))::date as day, (n.i % 10)::integer as price"
+    chain.unload("training", TRAINING.replace("(n.i % 10)::integer as price", day))
+    for name in ("schema", "insights", "train", "evaluate"):
+        getattr(chain, name)()
+    storage = storage_of("aws_default")
+    insights, evaluation = (
+        json.loads(storage.read_artifact(chain.returned[name])) for name in ("insights", "evaluation")
+    )
+    parameters = {"attribute": "day", "cuts": [None, "2008-12-15"]}
+    assert insights["rearrangement"]["splitting"]["strategyParams"] == parameters
+    assert insights["attributes"]["day"]["dates"]["last"] == "2008-12-14"
+    assert (insights["records"], evaluation["recordsSeen"]) == (280, 120)
+    assert evaluation["rearrangement"]["splitting"]["strategyParams"] == parameters
+    assert evaluation["rearrangement"]["splitting"]["complement"] is True
+    assert evaluation["alerts"] == []
+
+
+def test_a_split_attribute_that_tells_no_time_is_named(chain, context):
+    chain.context = context(split_strategy="chronological", split_attribute="daykind")
+    chain.unload("training", TRAINING)
+    chain.schema()
+    with pytest.raises(AirflowFailException, match=r"0 of 400 records have an ISO date in 'daykind' \('week"):
+        chain.insights()
+
+
+def test_data_alerts_are_an_artifact(chain):
+    constant = "7::integer as seven, (n.i % 10)::integer as price"
+    chain.unload("training", TRAINING.replace("(n.i % 10)::integer as price", constant))
+    chain.schema()
+    chain.insights()
+    pushed = chain.context["ti"].pushed["data_alerts"]
+    document = json.loads(storage_of("aws_default").read_artifact(pushed))
+    assert pushed["uri"] == chain.base + "data-alerts.json"
+    assert pushed["rows"] == len(document["alerts"]) == 1
+    assert (document["alerts"][0]["code"], document["alerts"][0]["attributes"]) == ("CONSTANT", ["seven"])
+
+
+def rejecting(chain, lines):
+    """Unload CSV, and break the first lines of its part."""
+    storage = storage_of("aws_default")
+    reference = chain.unload("training", TRAINING)
+    chain.schema()
+    manifest = json.loads(storage.read_artifact(reference))
+    (entry,) = manifest["entries"]
+    text = gzip.decompress(storage.read_bytes(entry["url"])).decode().split("\n")
+    # A record that is named twice has a cell too many.
+    text[1 : lines + 1] = [f"{line},again" for line in text[1 : lines + 1]]
+    storage.write_bytes(entry["url"], gzip.compress("\n".join(text).encode()), "application/gzip")
+
+
+def test_records_that_can_not_be_read_are_laid_aside_with_their_reasons(chain, context):
+    chain.context = context(unload_format="CSV", max_rejected_records=3)
+    rejecting(chain, 3)
+    storage = storage_of("aws_default")
+    left = chain.base + "rejected/of-an-earlier-try.csv.gz"
+    storage.write_bytes(left, b"", "application/gzip")
+    insights = json.loads(storage.read_artifact(chain.insights()))
+    assert (insights["badRecords"], insights["recordsSeen"], insights["records"]) == (3, 400, 277)
+    (uri,) = storage.names_below(chain.base + "rejected/")
+    assert uri.endswith(".csv.gz")
+    content = storage.read_bytes(uri)
+    header, *lines = gzip.decompress(content).decode().splitlines()
+    assert header == "record,reason,line"
+    assert len(lines) == 3
+    assert content[4:8] == bytes(4), "a time stamp"
+    alerts = json.loads(storage.read_artifact(chain.context["ti"].pushed["data_alerts"]))["alerts"]
+    assert "BAD_RECORDS" in [alert["code"] for alert in alerts]
+    chain.train()
+    chain.evaluate()
+
+
+def test_more_rejected_records_than_allowed_are_refused(chain, context):
+    chain.context = context(unload_format="CSV", max_rejected_records=2)
+    rejecting(chain, 3)
+    with pytest.raises(AirflowFailException, match="3 of 400 records can not be read, and 2 are allowed"):
+        chain.insights()
 
 
 def test_csv_parts_give_the_same_predictions(chain, sandbox, run_facts, context, execute):

@@ -10,33 +10,38 @@ from nightcast.operators.base import Returned, Stage, StageOperator
 
 class EvaluateModelOperator(StageOperator):
     """
-    Evaluate on the records that did not train: the complement of the data rearrangement.
+    Evaluate on the records that did not train: the complement of the data rearrangement of the insights.
 
     Returns the reference of ``evaluation.json``.
 
     :param manifest: what the unload task returned.
     :param schema: reference of ``schema.json``.
+    :param insights: reference of ``insights.json``; it holds the training's data rearrangement.
     :param model: reference of ``model/model.json``.
     """
 
-    def __init__(self, *, manifest: Returned, schema: Returned, model: Returned, **kwargs: Any) -> None:
+    def __init__(
+        self, *, manifest: Returned, schema: Returned, insights: Returned, model: Returned, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.manifest = manifest
         self.schema = schema
+        self.insights = insights
         self.model = model
 
     def run_stage(self, stage: Stage) -> ArtifactRef:
         """Write ``evaluation.json``."""
         from nightcast.compute import mapper_for
-        from nightcast.datasource.rearrangement import Rearrangement
+        from nightcast.datasource.insights import Insights
         from nightcast.evaluation.evaluate import evaluate
         from nightcast.operators.inputs import datasource_of, model_of
 
         datasource = datasource_of(stage, self.manifest, self.schema)
-        held_out = Rearrangement.from_json(stage.settings.rearrangement_json()).complemented()
+        insights = Insights.from_json(stage.storage.read_artifact(stage.pull(self.insights)).decode())
+        held_out = insights.rearrangement.complemented()
         with (
             model_of(stage, self.model) as model,
-            mapper_for(len(datasource.parts), datasource.records) as mapper,
+            mapper_for(len(datasource.parts), datasource.records, compute=stage.compute) as mapper,
         ):
             evaluation = evaluate(model, datasource, held_out, stage.storage, mapper)
         self.log.info(

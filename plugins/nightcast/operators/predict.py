@@ -40,7 +40,7 @@ class BatchPredictOperator(StageOperator):
 
     def run_stage(self, stage: Stage) -> ArtifactRef:
         """Write result files and rejected records below ``unpublished/``, and ``batch-prediction.json``."""
-        from nightcast.compute import mapper_for
+        from nightcast.compute import local_compute, mapper_for
         from nightcast.operators.inputs import datasource_of, model_of
         from nightcast.prediction.batch import predict
 
@@ -52,7 +52,8 @@ class BatchPredictOperator(StageOperator):
         with TemporaryDirectory(prefix="nightcast-predictions-") as folder:
             with (
                 model_of(stage, trained) as model,
-                mapper_for(len(datasource.parts), datasource.records) as mapper,
+                # The result files are written to this machine's disk, which a cluster's workers do not share.
+                mapper_for(len(datasource.parts), datasource.records, compute=local_compute(stage.compute)) as mapper,
             ):
                 result = predict(model, datasource, bp_id, Path(folder), stage.storage, mapper)
             facts = self._lay(stage, result, bp_id)

@@ -12,14 +12,14 @@ from nightcast.operators.base import Returned, Stage, StageOperator
 
 class TrainModelOperator(StageOperator):
     """
-    Train on the records that the data rearrangement selects, with the given or the suggested recipe.
+    Train on the records that the insights were computed of, with the given or the suggested recipe.
 
     Returns the reference of ``model/model.json``, the directory's table of contents (``rows``: training
     records), and pushes that of ``recipe.json`` under the key ``recipe``.
 
     :param manifest: what the unload task returned.
     :param schema: reference of ``schema.json``.
-    :param insights: reference of ``insights.json``.
+    :param insights: reference of ``insights.json``; it holds the data rearrangement.
     """
 
     def __init__(self, *, manifest: Returned, schema: Returned, insights: Returned, **kwargs: Any) -> None:
@@ -32,7 +32,6 @@ class TrainModelOperator(StageOperator):
         """Write ``recipe.json`` and ``model/``."""
         from nightcast.compute import mapper_for
         from nightcast.datasource.insights import Insights
-        from nightcast.datasource.rearrangement import Rearrangement
         from nightcast.mlmodel.files import MODEL_FILES, save_model
         from nightcast.mlmodel.train import KEPT_FEATURES, train_regression
         from nightcast.operators.inputs import datasource_of
@@ -41,12 +40,14 @@ class TrainModelOperator(StageOperator):
         datasource = datasource_of(stage, self.manifest, self.schema)
         insights = Insights.from_json(stage.storage.read_artifact(stage.pull(self.insights)).decode())
         recipe = stage.settings.model.recipe or suggest_recipe(datasource.schema, insights)
-        with mapper_for(len(datasource.parts), datasource.records, result_bytes=8 * KEPT_FEATURES**2) as mapper:
+        with mapper_for(
+            len(datasource.parts), datasource.records, result_bytes=8 * KEPT_FEATURES**2, compute=stage.compute
+        ) as mapper:
             model = train_regression(
                 datasource,
                 insights,
                 recipe,
-                Rearrangement.from_json(stage.settings.rearrangement_json()),
+                insights.rearrangement,
                 stage.storage,
                 mapper,
                 l2=stage.settings.model.l2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,26 +43,15 @@ def evaluation_alerts(
 
 
 def _not_held_out(training: Mapping[str, Any], datasource: Datasource, rearrangement: Rearrangement) -> str:
-    trained = _rearrangement_of(training)
+    trained = Rearrangement.from_json(json.dumps(training["rearrangement"]))
     same = training.get("datasource", {}).get("digest") == datasource_digest(datasource)
     if not same or not _share_records(trained, rearrangement):
         return ""
     return "records of the evaluation were trained on; evaluate on the complement of the training's data rearrangement"
 
 
-def _rearrangement_of(training: Mapping[str, Any]) -> Rearrangement:
-    splitting = training["rearrangement"]["splitting"]
-    return Rearrangement(
-        splitting["percentBegin"],
-        splitting["percentEnd"],
-        splitting["complement"],
-        splitting["strategy"],
-        splitting.get("strategyParams", {}).get("randomSeed", ""),
-    )
-
-
 def _share_records(first: Rearrangement, second: Rearrangement) -> bool:
-    if (first.strategy, first.seed) != (second.strategy, second.seed):
+    if (first.strategy, first.seed, first.attribute) != (second.strategy, second.seed, second.attribute):
         # Two ways of splitting are independent of each other.
         return True
     return any(max(a, c) < min(b, d) for a, b in _ranges(first) for c, d in _ranges(second))

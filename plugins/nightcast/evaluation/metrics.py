@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nightcast.artifacts import finite
 from nightcast.datasource.arrow_arrays import Floats
 from nightcast.datasource.number_counts import NumberCounts, quantiles
 from nightcast.datasource.sketches import Moments
@@ -25,8 +26,10 @@ class RegressionSums:
     ----------
     residuals, targets
         Moments of true - predicted, and of the true values.
-    absolute
-        Sum of absolute residuals.
+    absolute, absolute_targets
+        Sums of the magnitudes of residuals and of true values.
+    percentages, nonzero
+        Sum of |residual / true value| over the true values that are not 0, and their number.
     low, high
         Least and greatest residual.
     counts
@@ -36,6 +39,9 @@ class RegressionSums:
     residuals: Moments = field(default_factory=Moments)
     targets: Moments = field(default_factory=Moments)
     absolute: float = 0.0
+    absolute_targets: float = 0.0
+    percentages: float = 0.0
+    nonzero: int = 0
     low: float = math.inf
     high: float = -math.inf
     counts: NumberCounts = field(default_factory=NumberCounts)
@@ -48,9 +54,18 @@ class RegressionSums:
         low, high = float(residuals.min()), float(residuals.max())
         self.residuals.merge(Moments.of(residuals))
         self.targets.merge(Moments.of(targets))
-        self.absolute += float(np.abs(residuals).sum())
+        magnitudes = np.abs(residuals)
+        self.absolute += float(magnitudes.sum())
+        self._add_shares(magnitudes, np.abs(targets))
         self.low, self.high = min(self.low, low), max(self.high, high)
         self.counts.add(residuals, low, high)
+
+    def _add_shares(self, residuals: Floats, targets: Floats) -> None:
+        self.absolute_targets += float(targets.sum())
+        some = targets > 0
+        self.nonzero += int(np.count_nonzero(some))
+        with np.errstate(over="ignore"):
+            self.percentages += float((residuals[some] / targets[some]).sum())
 
     def merge(self, other: RegressionSums) -> None:
         """Add the sums of the records that follow."""
@@ -58,7 +73,8 @@ class RegressionSums:
             return
         self.residuals.merge(other.residuals)
         self.targets.merge(other.targets)
-        self.absolute += other.absolute
+        for name in ("absolute", "absolute_targets", "percentages", "nonzero"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.counts.merge(other.counts)
 
@@ -90,6 +106,29 @@ class RegressionSums:
         if not self.targets.varies:
             return None
         return 1 - self.records * self.rmse**2 / self.targets.squares
+
+    @property
+    def wape(self) -> float | None:
+        """Weighted absolute percentage error: sum of absolute residuals over that of absolute true values."""
+        return finite(self.absolute / self.absolute_targets) if self.absolute_targets else None
+
+    @property
+    def mape(self) -> float | None:
+        """Mean absolute percentage error over the true values that are not 0; None where all are 0."""
+        return finite(self.percentages / self.nonzero) if self.nonzero else None
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that is told beside the RMSE, as JSON values; ratios, not percents."""
+        return {
+            "otherMetrics": {
+                "MAE": self.mae,
+                "R2": self.r2,
+                "WAPE": self.wape,
+                "MAPE": self.mape,
+                "bias": -self.residuals.mean,
+            },
+            "residuals": self.residual_facts(),
+        }
 
     def residual_facts(self) -> dict[str, Any]:
         """Distribution of the residuals (positive: the model predicts too low), with a histogram about 0.

@@ -1,21 +1,16 @@
-"""The sums that a linear fit needs, X'X and X'y, accumulated batch by batch.
-
-Most pairs of columns are indicators. Their products are counts of records, and a count over pairs of
-small whole numbers is made many times faster than a product of sparse matrices.
-"""
+"""The sums that a linear fit needs, X'X and X'y, accumulated batch by batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Floats, Ints
-from nightcast.recipe.pieces import Dense, ManyHot, OneHot, Piece
-
-# A table of counts of two blocks is filled in one go while it is not much larger than a batch.
-_TABLE_CELLS = 2_000_000
-_PAIRS_AT_ONCE = 4_000_000
+from nightcast.datasource.arrow_arrays import Floats
+from nightcast.mlmodel.block_sums import BlockSums
+from nightcast.mlmodel.pair_counts import PairCounts
+from nightcast.recipe.pieces import Dense, Piece, centered, column_sums
 
 
 class Gram:
@@ -28,119 +23,84 @@ class Gram:
 
     Attributes
     ----------
-    products
-        float64 of shape (features, features): X'X, of which the upper triangle counts.
     with_target
-        float64 of shape (features,): X'y.
-    sums
-        float64 of shape (features,): column sums of X.
+        float64 of shape (features,): X'y; of weighted records, if they have weights.
     """
 
     def __init__(self, centers: Floats) -> None:
-        features = len(centers)
         self.centers = centers
-        self.products = np.zeros((features, features))
-        self.with_target = np.zeros(features)
-        self.sums = np.zeros(features)
+        self.with_target = np.zeros(len(centers))
+        self._number_sums: dict[int, float] = {}
+        self._blocks = BlockSums()
+        self._counts = PairCounts(self._blocks)
 
-    def add(self, pieces: Sequence[Piece], target: Floats) -> None:
+    def add(self, pieces: Sequence[Piece], target: Floats, weights: Floats | None = None) -> None:
         """Add the records of a batch.
 
         Parameters
         ----------
         pieces
-            Their features, ordered by column.
+            Their features, ordered by column; of the same recipe in each batch.
         target
             Their targets, about a center of their own; shape (records,).
+        weights
+            How much each record counts; None: once. One object gets weights with each batch, or with none.
         """
-        centered = [_centered(piece, self.centers) for piece in pieces]
-        for place, piece in enumerate(centered):
-            columns = _columns(piece)
-            self.with_target[columns] += _sums(piece, target)
-            self.sums[columns] += _sums(piece, None)
-            self._add_pair(piece, piece)
-            for other in centered[place + 1 :]:
-                self._add_pair(piece, other)
+        weighted = target if weights is None else target * weights
+        about = centered(pieces, self.centers)
+        for place, piece in enumerate(about):
+            columns = slice(piece.start, piece.start + piece.size)
+            self.with_target[columns] += column_sums(piece, weighted)
+            if isinstance(piece, Dense):
+                self._add_sum(piece.start, float(column_sums(piece, weights)[0]))
+                self._add_number(piece, about[:place], about[place:], weights)
+        self._counts.add([piece for piece in about if not isinstance(piece, Dense)], weights)
 
     def merge(self, other: Gram) -> None:
         """Add the sums of other records."""
-        self.products += other.products
         self.with_target += other.with_target
-        self.sums += other.sums
+        for column, total in other._number_sums.items():
+            self._add_sum(column, total)
+        other._counts.settle()
+        self._blocks.merge(other._blocks)
 
-    def _add_pair(self, left: Piece, right: Piece) -> None:
-        """Products of the columns of two pieces, of which ``right`` does not stand before ``left``."""
-        if isinstance(left, Dense):
-            self.products[left.start, _columns(right)] += _sums(right, left.values)
-        elif isinstance(right, Dense):
-            self.products[_columns(left), right.start] += _sums(left, right.values)
-        elif left is right and isinstance(left, OneHot):
-            places = np.arange(left.start, left.start + left.size)
-            self.products[places, places] += _sums(left, None)
-        elif isinstance(left, ManyHot) and isinstance(right, ManyHot):
-            self._add_many(left, right)
-        else:
-            # Code 0 stands for records without an indicator of the block; its row or column is dropped.
-            rows = left.codes[_records(right)] if isinstance(left, OneHot) else left.members + 1
-            columns = right.codes[_records(left)] if isinstance(right, OneHot) else right.members + 1
-            self._count(rows, left, columns, right)
+    @property
+    def sums(self) -> Floats:
+        """Column sums of X, of weighted records if they have weights: float64 of shape (features,)."""
+        self._counts.settle()
+        # The square of an indicator is the indicator.
+        found = self._blocks.diagonal(len(self.centers))
+        for column, total in self._number_sums.items():
+            found[column] = total
+        return found
 
-    def _add_many(self, left: ManyHot, right: ManyHot) -> None:
-        """Count the pairs of indicators that records set, a bounded number of pairs at a time."""
-        made = np.cumsum(np.diff(left.offsets) * np.diff(right.offsets))
-        records, begin = len(made), 0
-        while begin < records:
-            before = int(made[begin - 1]) if begin else 0
-            end = max(int(np.searchsorted(made, before + _PAIRS_AT_ONCE)), begin + 1)
-            rows, columns = _member_pairs(left, right, begin, end)
-            self._count(rows + 1, left, columns + 1, right)
-            begin = end
+    def products(self) -> Floats:
+        """X'X in the upper triangle of a float64 matrix of shape (features, features), 0 below it."""
+        self._counts.settle()
+        return self._blocks.upper(len(self.centers))
 
-    def _count(self, rows: Ints, left: Piece, columns: Ints, right: Piece) -> None:
-        """Add how often each pair of codes occurs; code 0 is none, the others count the columns of the pieces."""
-        height, width = left.size + 1, right.size + 1
-        pairs = rows * width
-        pairs += columns
-        if height * width <= max(_TABLE_CELLS, 4 * len(pairs)):
-            table = np.bincount(pairs, minlength=height * width).reshape(height, width)
-            self.products[_columns(left), _columns(right)] += table[1:, 1:]
-            return
-        found, counts = np.unique(pairs, return_counts=True)
-        rows, columns = np.divmod(found, width)
-        kept = (rows > 0) & (columns > 0)
-        self.products[rows[kept] + (left.start - 1), columns[kept] + (right.start - 1)] += counts[kept]
+    def times(self, vector: Floats) -> Floats:
+        """``X'X v`` for a vector v of shape (features,)."""
+        self._counts.settle()
+        return self._blocks.times(vector)
 
+    def _add_sum(self, column: int, total: float) -> None:
+        self._number_sums[column] = self._number_sums.get(column, 0.0) + total
 
-def _records(piece: Piece) -> Ints | slice:
-    """Which record each member of a piece belongs to: all in order, if each record has one."""
-    return piece.owners if isinstance(piece, ManyHot) else slice(None)
+    def _add_number(
+        self, piece: Dense, before: Sequence[Piece], behind: Sequence[Piece], weights: Floats | None
+    ) -> None:
+        values = piece.values if weights is None else piece.values * weights
+        for other in before:
+            if not isinstance(other, Dense):
+                self._blocks.add(other.start, piece.start, column_sums(other, values)[:, None])
+        for other in behind:
+            self._blocks.add(piece.start, other.start, column_sums(other, values)[None, :])
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._counts.settle()
+        return {name: value for name, value in self.__dict__.items() if name != "_counts"}
 
-def _columns(piece: Piece) -> slice:
-    return slice(piece.start, piece.start + piece.size)
-
-
-def _centered(piece: Piece, centers: Floats) -> Piece:
-    return Dense(piece.start, piece.values - centers[piece.start]) if isinstance(piece, Dense) else piece
-
-
-def _sums(piece: Piece, weights: Floats | None) -> Floats:
-    """Sum over records of each column, times the records' weights."""
-    if isinstance(piece, OneHot):
-        return np.bincount(piece.codes, weights=weights, minlength=piece.size + 1)[1:].astype(np.float64, copy=False)
-    if isinstance(piece, Dense):
-        # Not a dot product of BLAS: how that splits the sum depends on its threads.
-        total = piece.values.sum() if weights is None else np.einsum("i,i->", piece.values, weights)
-        return np.array([float(total)])
-    spread = None if weights is None else np.repeat(weights, np.diff(piece.offsets))
-    return np.bincount(piece.members, weights=spread, minlength=piece.size).astype(np.float64, copy=False)
-
-
-def _member_pairs(left: ManyHot, right: ManyHot, begin: int, end: int) -> tuple[Ints, Ints]:
-    """Each member of ``left`` with each of ``right`` of the same record, for records ``[begin, end)``."""
-    widths = np.diff(right.offsets[begin : end + 1])
-    repeats = np.repeat(widths, np.diff(left.offsets[begin : end + 1]))
-    rows = np.repeat(left.members[left.offsets[begin] : left.offsets[end]], repeats)
-    firsts = np.repeat(right.offsets[begin:end], np.diff(left.offsets[begin : end + 1]))
-    before = np.cumsum(repeats) - repeats
-    return rows, right.members[np.repeat(firsts - before, repeats) + np.arange(len(rows))]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._counts = PairCounts(self._blocks)

@@ -223,7 +223,7 @@ def _solved(state: LinearState, target: str, l2: float) -> LinearFit:
         )
     means = gram.sums / targets.records
     right = gram.with_target - means * targets.total
-    weights = ridge_weights(gram.products, means, targets.records, right, l2)
+    weights = ridge_weights(gram.products(), means, targets.records, right, l2)
     residual = targets.deviations - float(weights @ right) - l2 * float(weights @ weights)
     if not (np.isfinite(weights).all() and math.isfinite(residual)):
         raise ModelError(

@@ -6,8 +6,11 @@ on 30,000 records.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import cache
+
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from nightcast.datasource.arrow_arrays import Floats
 
@@ -15,8 +18,13 @@ _SINGULAR = 1e-12
 _BLOCK = 128
 
 
-def ridge_weights(products: Floats, means: Floats, records: int, right: Floats, l2: float) -> Floats:
-    """Solve ``(X'X - n m m' + l2 I) w = right`` for w.
+def ridge_weights(products: Floats, means: Floats, records: float, right: Floats, l2: float) -> Floats:
+    """Solve ``(X'X - n m m' + l2 I) w = right`` once; see `RidgeSolver`."""
+    return RidgeSolver(products, means, records, l2).solve(right)
+
+
+class RidgeSolver:
+    """Solves ``(X'X - n m m' + l2 I) w = right`` for w.
 
     Parameters
     ----------
@@ -25,63 +33,92 @@ def ridge_weights(products: Floats, means: Floats, records: int, right: Floats, 
     means
         Column means m of X; shape (p,).
     records
-        Number of records n.
-    right
-        X'y about the means; shape (p,).
+        Number of records n, or the sum of their weights, if X'X and m are weighted.
     l2
-        Penalty, >= 0.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 of shape (p,). A column that does not vary has the weight 0. Where columns depend on each other and
-        nothing is penalised, the solution of least norm, in units of the columns' deviations.
+        Penalty, >= 0; or one for each column, shape (p,).
     """
-    if not len(right):
-        return np.zeros(0)
-    raw = products.diagonal().copy()
-    for row, mean in enumerate(means):
-        products[row, row:] -= (records * mean) * means[row:]
-    diagonal = products.diagonal() + l2
-    # A column that does not vary can not be told from the intercept.
-    flat = diagonal <= _SINGULAR * raw
-    scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, diagonal)))
-    products *= scale[:, None]
-    products *= scale[None, :]
-    np.fill_diagonal(products, 1.0)
-    for row in range(len(right)):
-        products[row + 1 :, row] = products[row, row + 1 :]
-    # Threads would split the sums differently from machine to machine.
-    with threadpool_limits(limits=1, user_api="blas"):
-        return scale * _solution(products, scale * right)
+
+    def __init__(self, products: Floats, means: Floats, records: float, l2: float | Floats) -> None:
+        raw = products.diagonal().copy()
+        for row, mean in enumerate(means):
+            products[row, row:] -= (records * mean) * means[row:]
+        diagonal = products.diagonal() + l2
+        # A column that does not vary can not be told from the intercept.
+        flat = diagonal <= _SINGULAR * raw
+        self._scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, diagonal)))
+        products *= self._scale[:, None]
+        products *= self._scale[None, :]
+        np.fill_diagonal(products, 1.0)
+        for row in range(len(means)):
+            products[row + 1 :, row] = products[row, row + 1 :]
+        with one_thread():
+            self._factor = _factor(products)
+            self._inverses = _inverse_blocks(self._factor) if self._factor is not None else []
+            self._spectrum = _spectrum(products) if self._factor is None else None
+
+    def solve(self, right: Floats) -> Floats:
+        """The solution for one right side.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 of shape (p,). A column that does not vary has the weight 0. Where columns depend on each other and
+            nothing is penalised, the solution of least norm, in units of the columns' deviations.
+        """
+        if not len(right):
+            return np.zeros(0)
+        scaled = self._scale * right
+        # Numbers beyond float64 are for the caller to see in the result.
+        with one_thread(), np.errstate(over="ignore", invalid="ignore"):
+            if self._factor is not None:
+                return self._scale * _substituted(self._factor, self._inverses, scaled)
+            values, vectors = self._spectrum or (np.zeros(0), np.zeros((len(right), 0)))
+            return self._scale * (vectors @ ((vectors.T @ scaled) / values))
 
 
-def _solution(matrix: Floats, right: Floats) -> Floats:
-    """Solve for a symmetric matrix with unit diagonal: exactly, or with least norm if it has no inverse."""
+def one_thread() -> AbstractContextManager[object]:
+    """BLAS runs on one thread meanwhile: several split sums differently from machine to machine."""
+    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limit
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Found once: to look through what a process has loaded takes longer than a solution."""
+    return ThreadpoolController()
+
+
+def _factor(matrix: Floats) -> Floats | None:
+    """The lower Cholesky factor of a symmetric matrix with unit diagonal; None if it is about singular."""
     try:
         factor: Floats = np.linalg.cholesky(matrix).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
-        return _least_norm(matrix, right)
-    if float(factor.diagonal().min()) ** 2 <= _SINGULAR * len(right):
-        return _least_norm(matrix, right)
-    return _substituted(factor, right)
+        return None
+    least = float(factor.diagonal().min(initial=1.0)) ** 2
+    return factor if least > _SINGULAR * len(matrix) else None
 
 
-def _substituted(factor: Floats, right: Floats) -> Floats:
+def _inverse_blocks(factor: Floats) -> list[Floats]:
+    """Inverses of the blocks along the diagonal of a triangular matrix."""
+    starts = range(0, len(factor), _BLOCK)
+    blocks = [factor[start : start + _BLOCK, start : start + _BLOCK] for start in starts]
+    return [np.linalg.inv(block).astype(np.float64, copy=False) for block in blocks]
+
+
+def _substituted(factor: Floats, inverses: list[Floats], right: Floats) -> Floats:
     """Solve ``L L' x = right`` for a lower triangular L, block by block: forward, then backward."""
     found = right.copy()
-    starts = range(0, len(right), _BLOCK)
-    for start in starts:
-        own = slice(start, start + _BLOCK)
-        found[own] = np.linalg.solve(factor[own, own], found[own] - factor[own, :start] @ found[:start])
-    for start in reversed(starts):
-        own, behind = slice(start, start + _BLOCK), slice(start + _BLOCK, None)
-        found[own] = np.linalg.solve(factor[own, own].T, found[own] - factor[behind, own].T @ found[behind])
+    blocks = [(slice(start, start + _BLOCK), start) for start in range(0, len(right), _BLOCK)]
+    for (own, start), inverse in zip(blocks, inverses, strict=True):
+        found[own] = inverse @ (found[own] - factor[own, :start] @ found[:start])
+    for (own, start), inverse in zip(reversed(blocks), reversed(inverses), strict=True):
+        behind = slice(start + _BLOCK, None)
+        found[own] = inverse.T @ (found[own] - factor[behind, own].T @ found[behind])
     return found
 
 
-def _least_norm(matrix: Floats, right: Floats) -> Floats:
+def _spectrum(matrix: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues that are not 0, and their vectors."""
     values, vectors = np.linalg.eigh(matrix)
-    used = values > _SINGULAR * len(right) * values[-1]
-    found: Floats = vectors[:, used] @ ((vectors[:, used].T @ right) / values[used])
-    return found
+    used = values > _SINGULAR * len(matrix) * values[-1]
+    return values[used], vectors[:, used]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
+from nightcast.recipe.bin_table import bin_table
 
 _PERMILLES = 1000
 
@@ -75,7 +76,8 @@ def bin_codes(values: Floats, valid: Bools | None, edges: Sequence[float]) -> In
     Bins are closed on the left: a value equal to an edge is in the upper bin. Values below the first edge or
     above the last are in the first or last bin, however far they lie from the values that made the edges.
     """
-    codes: Ints = np.searchsorted(np.asarray(edges, dtype=np.float64), values, side="right") + 1
+    codes = bin_table(tuple(edges))(values)
+    codes += 1
     if valid is not None:
         codes[~valid] = 0
     return codes

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from nightcast.datasource.arrow_arrays import Array, Ints, coded, fixed_values, valid_mask
 from nightcast.recipe.expressions import Call, Expression, ValueType, Variable
 from nightcast.recipe.pieces import Dense, ManyHot, OneHot, Piece
-from nightcast.recipe.tokens import list_offsets, ragged_places, text_array
+from nightcast.recipe.tokens import list_offsets, text_array
 from nightcast.recipe.values import BatchValues, Entries
 
 
@@ -150,11 +150,8 @@ class VocabularyBlock:
         known = np.flatnonzero(places)
         # Sorted by list and place, each pair once.
         pairs = np.unique(entries.lists.owners()[known] * size + (places[known] - 1))
-        lists = len(entries.lists.offsets) - 1
-        offsets = list_offsets(np.bincount(pairs // size, minlength=lists))
-        chosen = ragged_places(offsets, entries.codes)
-        lengths = np.diff(offsets)[entries.codes]
-        return ManyHot(start, len(self.vocabulary), list_offsets(lengths), pairs[chosen] % size)
+        offsets = list_offsets(np.bincount(pairs // size, minlength=len(entries.lists.offsets) - 1))
+        return ManyHot(start, len(self.vocabulary), entries.codes.astype(np.int64), offsets, pairs % size)
 
 
 Block = BinaryBlock | NumberBlock | BinBlock | VocabularyBlock

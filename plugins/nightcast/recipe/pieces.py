@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints
+from nightcast.recipe.tokens import list_offsets, ragged_places
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -39,6 +40,10 @@ class OneHot:
         rows = np.flatnonzero(self.codes)
         return rows, self.codes[rows] + (self.start - 1), np.ones(len(rows))
 
+    def taken(self, places: Ints) -> OneHot:
+        """The piece of the records at the given places."""
+        return OneHot(self.start, self.size, self.codes[places])
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -59,32 +64,70 @@ class Dense:
         rows = np.flatnonzero(self.values)
         return rows, np.full(len(rows), self.start, dtype=np.int64), self.values[rows]
 
+    def taken(self, places: Ints) -> Dense:
+        """The piece of the records at the given places."""
+        return Dense(self.start, self.values[places])
+
 
 @dataclass(frozen=True)
 class ManyHot:
     """Indicators ``[start, start + size)`` of which a record sets any number.
 
+    Texts repeat: what they set is held once for each distinct one.
+
     Parameters
     ----------
-    offsets
-        int64 of shape (n + 1,): record i sets ``members[offsets[i]:offsets[i + 1]]``.
-    members
-        Numbers of indicators within the block, ascending in each record, none twice.
+    codes
+        Integers of shape (n,): number of each record's list.
+    list_offsets
+        int64 of shape (lists + 1,): list i sets ``list_members[list_offsets[i]:list_offsets[i + 1]]``.
+    list_members
+        Numbers of indicators within the block, ascending in each list, none twice.
     """
 
     start: int
     size: int
-    offsets: Ints
-    members: Ints
+    codes: Ints
+    list_offsets: Ints
+    list_members: Ints
 
     def entries(self) -> tuple[Ints, Ints, Floats]:
         """Rows, columns and values of the matrix entries that are not 0."""
         return self.owners, self.members + self.start, np.ones(len(self.members))
 
+    def taken(self, places: Ints) -> ManyHot:
+        """The piece of the records at the given places; lists that none of them has are left out if they are many."""
+        codes, offsets, members = self.codes[places], self.list_offsets, self.list_members
+        if self.lists > len(places):
+            held, codes = np.unique(codes, return_inverse=True)
+            members = members[ragged_places(offsets, held)]
+            offsets = list_offsets(np.diff(offsets)[held])
+        return ManyHot(self.start, self.size, codes, offsets, members)
+
+    @property
+    def lists(self) -> int:
+        """Number of lists."""
+        return len(self.list_offsets) - 1
+
+    @cached_property
+    def list_owners(self) -> Ints:
+        """For each member of the lists, which list it is in."""
+        return np.repeat(np.arange(self.lists), np.diff(self.list_offsets))
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """int64 of shape (n + 1,): record i sets ``members[offsets[i]:offsets[i + 1]]``."""
+        return list_offsets(np.diff(self.list_offsets)[self.codes])
+
+    @cached_property
+    def members(self) -> Ints:
+        """Numbers of indicators that each record sets, record after record."""
+        return self.list_members[ragged_places(self.list_offsets, self.codes)]
+
     @cached_property
     def owners(self) -> Ints:
-        """For each member, which record sets it."""
-        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        """For each of `members`, which record sets it."""
+        return np.repeat(np.arange(len(self.codes)), np.diff(self.offsets))
 
 
 Piece = OneHot | Dense | ManyHot
@@ -110,16 +153,40 @@ def linear_scores(pieces: Sequence[Piece], weights: Floats, intercept: float, re
     scores = np.full(records, intercept)
     with np.errstate(over="ignore", invalid="ignore"):
         for piece in pieces:
-            scores += _terms(piece, weights[piece.start : piece.start + piece.size], records)
+            scores += _terms(piece, weights[piece.start : piece.start + piece.size])
     return scores
 
 
-def _terms(piece: Piece, weights: Floats, records: int) -> Floats:
+def centered(pieces: Sequence[Piece], centers: Floats) -> list[Piece]:
+    """The pieces with numbers about the centers of their columns; float64 of shape (features,)."""
+    return [
+        Dense(piece.start, piece.values - centers[piece.start]) if isinstance(piece, Dense) else piece
+        for piece in pieces
+    ]
+
+
+def column_sums(piece: Piece, factors: Floats | None) -> Floats:
+    """Sum over records of each column of a piece, times the records' factors; float64 of shape (piece.size,).
+
+    Records are added in order.
+    """
+    if isinstance(piece, Dense):
+        # Not a dot product of BLAS: how that splits the sum depends on its threads.
+        total = piece.values.sum() if factors is None else np.einsum("i,i->", piece.values, factors)
+        return np.array([float(total)])
+    if isinstance(piece, OneHot):
+        return np.bincount(piece.codes, factors, piece.size + 1)[1:].astype(np.float64, copy=False)
+    of_lists = np.bincount(piece.codes, factors, piece.lists)
+    return np.bincount(piece.list_members, of_lists[piece.list_owners], piece.size).astype(np.float64, copy=False)
+
+
+def _terms(piece: Piece, weights: Floats) -> Floats:
+    if isinstance(piece, Dense):
+        return piece.values * float(weights[0])
     if isinstance(piece, OneHot):
         padded = np.zeros(len(weights) + 1)
         padded[1:] = weights
         terms: Floats = padded[piece.codes]
         return terms
-    if isinstance(piece, Dense):
-        return piece.values * float(weights[0])
-    return np.bincount(piece.owners, weights=weights[piece.members], minlength=records).astype(np.float64, copy=False)
+    of_lists = np.bincount(piece.list_owners, weights[piece.list_members], piece.lists).astype(np.float64, copy=False)
+    return of_lists[piece.codes]

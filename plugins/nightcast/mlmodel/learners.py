@@ -1,0 +1,119 @@
+"""What a learner is given, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Bools
+from nightcast.datasource.hashing import mixed, seed_hash
+from nightcast.datasource.insights import Insights
+from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart, read_batches
+from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.datasource.selection import filtered
+from nightcast.mlmodel.model import Link, Predictor
+from nightcast.mlmodel.targets import Target
+from nightcast.recipe.grammar import Recipe
+
+_VALIDATION_SHARE = 0.15
+_VALIDATION_SEED = "nightcast validation slice"
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """What is learnt from what; picklable, so that part functions take it along.
+
+    Parameters
+    ----------
+    datasource, source
+        The records, and where their bytes are.
+    insights
+        Statistics of the training records: those that `rearrangement` takes.
+    recipe
+        Parsed and checked against the schema.
+    target
+        What is predicted.
+    rearrangement
+        Which records train; resolved.
+    seed
+        Any string; whatever a learner draws follows from it.
+    """
+
+    datasource: Datasource
+    insights: Insights
+    recipe: Recipe
+    target: Target
+    rearrangement: Rearrangement
+    source: ByteSource
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a learner found.
+
+    Parameters
+    ----------
+    predictor, link
+        Give predictions.
+    parameters
+        All parameters with the values that were used.
+    facts
+        What the model directory is to say of the training, as JSON values: for all learners ``validation`` (metric by
+        Amazon ML's property name on the validation slice, of the model before its final fit on all training records)
+        and ``features``.
+    log
+        Lines of the training log.
+    """
+
+    predictor: Predictor
+    link: Link
+    parameters: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    log: tuple[str, ...] = ()
+
+
+class Learner(Protocol):
+    """Fits one family of models."""
+
+    def fit(self, task: TrainingTask, mapper: Mapper) -> Fit:
+        """Learn, with part functions run by `mapper`; ModelError when the records do not allow it."""
+        ...
+
+
+def in_validation(first_record: int, size: int, seed: str) -> Bools:
+    """Which of `size` records from number `first_record` belong to the validation slice: about 15 %.
+
+    It depends on the number of the record over all parts, and on nothing else but the seed.
+    """
+    numbers = np.arange(first_record, first_record + size, dtype=np.uint64)
+    hashes = mixed(numbers ^ seed_hash(_VALIDATION_SEED + seed))
+    return hashes < np.uint64(int(_VALIDATION_SHARE * 2**64))
+
+
+def training_batches(
+    numbered: NumberedPart, task: TrainingTask, columns: Sequence[str]
+) -> Iterator[tuple[Batch, Bools]]:
+    """Stream the training records of one part that have a target, each with its place in or out of the validation.
+
+    Yields
+    ------
+    batch
+        Holds `columns` and the target; every record has a target that can be read.
+    validation
+        Which of its records belong to the validation slice: bool of shape (len(batch),).
+    """
+    rearrangement, target = task.rearrangement, task.target
+    needed = rearrangement.columns(numbered.schema)
+    wanted = tuple(dict.fromkeys([*columns, target.name, *needed]))
+    for batch in read_batches(numbered, task.source, wanted):
+        taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
+        if batch.rejected is not None:
+            taken = taken & ~batch.rejected
+        taken = taken & target.labels(batch).known
+        if taken.any():
+            validation = in_validation(batch.first_record, len(batch), task.seed)
+            yield (batch, validation) if taken.all() else (filtered(batch, taken), validation[taken])

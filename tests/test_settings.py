@@ -48,7 +48,7 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
     settings = Settings.from_params({"period_start": "2008-12-31", "training_percent": 80, "another": 1})
     assert settings.period.period_start == date(2008, 12, 31)
     assert settings.split.training_percent == 80
-    assert settings.model.l2 == 10.0
+    assert settings.model.learner == "linear"
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,12 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
         ("split_strategy", "shuffled"),
         ("split_attribute", ""),
         ("max_rejected_records", -1),
-        ("l2", -1),
-        ("l2", float("nan")),
+        ("learner", "perceptron"),
+        ("training_parameters", '{"linear.l2": '),
+        ("training_parameters", "[1]"),
+        ("intervals", 0),
+        ("intervals", 1),
+        ("intervals", float("nan")),
         ("period_start", "yesterday"),
         ("score", "everything"),
     ],
@@ -68,6 +72,13 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
 def test_a_bad_value_names_its_param(param, value):
     with pytest.raises(SettingsError, match=f"Param {param} is"):
         Settings.from_params({param: value})
+
+
+def test_training_parameters_are_a_json_object_by_full_key():
+    settings = Settings.from_params({"learner": "sgd", "training_parameters": '{"sgd.maxPasses": "20"}'})
+    assert settings.model.parameters() == {"sgd.maxPasses": "20"}
+    assert Settings.from_params({}).model.parameters() == {}
+    assert Settings.from_params({"training_parameters": ""}).model.parameters() == {}
 
 
 def test_the_rearrangement_is_amazon_mls_json():

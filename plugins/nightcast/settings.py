@@ -119,13 +119,35 @@ class ModelSettings(_Group):
         max_length=131_071,
         description="A recipe in Amazon ML's JSON. Empty: one is suggested from schema and insights.",
     )
-    l2: float = Field(
-        10.0,
-        title="L2 regularization",
-        ge=0,
-        le=1e9,
-        description="Strength of the penalty on squared weights of the linear model (scikit-learn's Ridge `alpha`).",
+    # Not auto: searching trees takes minutes, and a nightly run is to take one.
+    learner: Literal["auto", "linear", "boosting", "sgd"] = Field(
+        "linear",
+        title="Learner",
+        description="linear: exact linear models, in seconds. boosting: gradient-boosted trees. auto: the better of "
+        "these two on a validation slice of the training records, in minutes. sgd: Amazon ML's stochastic gradient "
+        "descent.",
     )
+    training_parameters: str | None = Field(
+        None,
+        title="Training parameters",
+        max_length=10_000,
+        description='Parameters of the learner as a JSON object, such as {"sgd.maxPasses": "20"} or {"linear.l2": 10}; '
+        "docs/commands.md lists them.",
+    )
+    training_seed: str | None = Field(
+        None, title="Training seed", max_length=2048, description="Seed of whatever a learner draws; any text."
+    )
+
+    @field_validator("training_parameters")
+    @classmethod
+    def _object(cls, text: str | None) -> str | None:
+        if text and not isinstance(json.loads(text), dict):
+            raise ValueError("the training parameters must be a JSON object")
+        return text
+
+    def parameters(self) -> dict[str, Any]:
+        """The training parameters by name, such as ``sgd.maxPasses``."""
+        return dict(json.loads(self.training_parameters)) if self.training_parameters else {}
 
 
 class PredictionSettings(_Group):
@@ -137,6 +159,14 @@ class PredictionSettings(_Group):
         title="Score",
         description="next_period: the records of the period after this one (`tag,score`). training_datasource: the "
         "training records themselves, labels beside scores (`tag,trueLabel,score`).",
+    )
+    intervals: float | None = Field(
+        None,
+        title="Prediction intervals",
+        gt=0,
+        lt=1,
+        description="Share of the actual values that the columns `lower` and `upper` are to enclose, such as 0.9. "
+        "Empty: no such columns.",
     )
     max_failed_records: int = Field(
         10_000,

@@ -5,20 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import Batch, ByteSource, Datasource
-from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import SchemaError
-from nightcast.mlmodel.files import MLModel
+from nightcast.mlmodel.model import MLModel
 from nightcast.mlmodel.scoring import for_model, invalid_cells
-from nightcast.mlmodel.train import train_regression
+from trained_models import trained
 
 
 @pytest.fixture
 def model(datasource: Datasource, files: ByteSource) -> MLModel:
-    insights = compute_insights(datasource, files)
-    return train_regression(datasource, insights, '{"outputs": ["price", "venue"]}', Rearrangement(), files)
+    return trained(datasource, files, '{"outputs": ["price", "venue"]}')
 
 
 def changed(datasource: Datasource, **changes: object) -> Datasource:

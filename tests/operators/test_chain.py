@@ -146,6 +146,41 @@ def test_from_redshift_to_predictions(chain):
     assert "sold" in storage.read_bytes(run["artifacts"]["report"]["uri"]).decode()
 
 
+def test_another_learner_and_intervals(chain, context):
+    quick = '{"boosting.maxIterations": 5, "boosting.maxLeaves": 4, "boosting.learningRate": 0.3}'
+    chain.context = context(learner="boosting", training_parameters=quick, intervals=0.9)
+    chain.to_prediction()
+    chain.publish()
+    storage = storage_of("aws_default")
+    model, evaluation = (json.loads(storage.read_artifact(chain.returned[name])) for name in ("model", "evaluation"))
+    assert (model["learner"], model["parameters"]["maxIterations"]) == ("boosting", 5)
+    assert [one["level"] for one in evaluation["intervals"]] == [0.5, 0.8, 0.9, 0.95]
+    (result,) = [uri for uri in chain.visible() if uri.endswith(".gz")]
+    header, *lines, _ = gzip.decompress(storage.read_bytes(chain.base + result)).decode().split("\n")
+    assert header == "tag,score,lower,upper"
+    for line in lines:
+        score, lower, upper = map(float, line.split(",")[1:])
+        assert lower <= score <= upper
+
+
+def test_classes_go_all_the_way_to_the_report(chain):
+    """The target is a CATEGORICAL attribute: scores of classes, F1, and a report of them."""
+    chain.unload("training", TRAINING)
+    chain.schema({**OVERRIDE, "targetAttributeName": "daykind"})
+    for name in ("insights", "train", "evaluate", "predict"):
+        getattr(chain, name)()
+    chain.publish()
+    storage = storage_of("aws_default")
+    evaluation = json.loads(storage.read_artifact(chain.returned["evaluation"]))
+    assert evaluation["modelType"] == "MULTICLASS"
+    assert evaluation["performanceMetrics"]["MulticlassAvgFScore"] > 0.9
+    (result,) = [uri for uri in chain.visible() if uri.endswith(".gz")]
+    lines = gzip.decompress(storage.read_bytes(chain.base + result)).decode().split("\n")
+    assert lines[0] == "tag,trueLabel,bestAnswer,weekday,weekend"
+    assert lines[1].startswith("r0,weekday,weekday,")
+    assert "Average F1" in storage.read_bytes(chain.base + "report.html").decode()
+
+
 def test_insights_are_those_of_the_training_records_and_evaluation_takes_the_others(chain, context):
     chain.context = context(split_strategy="random", random_seed="s", training_percent=60)
     chain.unload("training", TRAINING)
@@ -309,7 +344,7 @@ def test_a_task_that_gives_something_else_takes_the_publication_back(chain, cont
     chain.to_prediction()
     chain.publish()
     pushed = chain.context["ti"].pushed
-    chain.context = context(l2=1000)
+    chain.context = context(learner="linear", training_parameters='{"linear.l2": 1000}')
     chain.context["ti"].pushed.update(pushed)
     chain.train()
     assert chain.visible() == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import doctest
 import gzip
 import json
@@ -11,17 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource, Part, read_batches
-from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import DatasourceError, PredictionError, SchemaError
-from nightcast.mlmodel.files import MLModel
-from nightcast.mlmodel.train import train_regression
+from nightcast.mlmodel.intervals import Intervals
+from nightcast.mlmodel.model import MLModel
 from nightcast.prediction import batch as batch_module
 from nightcast.prediction.batch import manifest, predict, result_names
 from nightcast.prediction.formatting import format_scores
-from nightcast.recipe.suggest import suggest_recipe
+from trained_models import trained
 
 Write = Callable[..., Datasource]
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,9 +28,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.fixture
 def model(datasource: Datasource, files: ByteSource) -> MLModel:
-    insights = compute_insights(datasource, files)
-    recipe = suggest_recipe(datasource.schema, insights)
-    return train_regression(datasource, insights, recipe, Rearrangement(0, 70), files)
+    return trained(datasource, files)
 
 
 @pytest.fixture
@@ -42,8 +39,7 @@ def exact_model(write: Callable[..., Datasource], files: ByteSource) -> MLModel:
     schema = Schema((*attributes, Attribute("sold", AttributeType.NUMERIC)), target="sold", row_id="event")
     table = pa.table({"event": ["a", "b", "c"], "price": [1.0, 2.0, 3.0], "promo": [True] * 3, "sold": [3.0, 5.0, 7.0]})
     datasource = write(table, schema=schema)
-    insights = compute_insights(datasource, files)
-    return train_regression(datasource, insights, '{"outputs": ["price", "promo"]}', Rearrangement(), files, l2=0.0)
+    return trained(datasource, files, '{"outputs": ["price", "promo"]}', l2=0.0)
 
 
 def text_of(path: Path) -> str:
@@ -90,6 +86,96 @@ def test_golden_file(exact_model: MLModel, write: Write, files: ByteSource, tmp_
     [rejected] = found.rejected
     assert rejected == tmp_path / "out" / "rejected" / "bp-golden-sales_0000_part_00.parquet.csv.gz"
     assert text_of(rejected) == (GOLDEN / "rejected.csv").read_text()
+
+
+@pytest.fixture
+def weather(write: Callable[..., Datasource]) -> Datasource:
+    """Ten records of each of four temperatures, whose weather has names that CSV must quote."""
+    kinds = {"event": AttributeType.CATEGORICAL, "degrees": AttributeType.NUMERIC, "weather": AttributeType.CATEGORICAL}
+    schema = Schema(tuple(Attribute(*kind) for kind in kinds.items()), target="weather", row_id="event")
+    names = ["cold", "cold, wet", 'so-called "fine"', "warm"]
+    table = pa.table(
+        {
+            "event": [f"e{number}" for number in range(40)],
+            "degrees": [float(number % 4) for number in range(40)],
+            "weather": [names[number % 4] for number in range(40)],
+        }
+    )
+    return write(table, schema=schema)
+
+
+def even(model: MLModel) -> MLModel:
+    """The model with weights in eighths, so that its scores have the same digits on every machine."""
+    linear = model.predictor
+    rounded = dataclasses.replace(
+        linear, weights=np.round(linear.weights * 8) / 8, intercepts=np.round(linear.intercepts * 8) / 8
+    )
+    return dataclasses.replace(model, predictor=rounded)
+
+
+def test_golden_file_of_a_multiclass_model(
+    weather: Datasource, write: Write, files: ByteSource, tmp_path: Path
+) -> None:
+    model = even(trained(weather, files, '{"outputs": ["degrees"]}', l2=0.1))
+    table = pa.table(
+        {
+            "event": ["a", "b, c", None, "d", "e"],
+            "degrees": [0.0, 3.0, None, float("nan"), 1.0],
+            "weather": ["cold", None, "cold, wet", "warm", 'never "seen"'],
+        }
+    )
+    found = predict(model, write(table, schema=weather.schema), "bp-golden", tmp_path / "out", files)
+    assert (found.records_seen, found.records_failed) == (5, 1)
+    assert text_of(found.results[0].path) == (GOLDEN / "multiclass.csv").read_text()
+    assert text_of(found.rejected[0]) == "record,attribute,reason\n3,degrees,not a finite number\n"
+    for line in csv.reader(text_of(found.results[0].path).splitlines()[1:]):
+        assert not line or sum(map(float, line[3:])) == pytest.approx(1, abs=1e-6)
+
+
+def test_golden_file_of_a_binary_model(weather: Datasource, write: Write, files: ByteSource, tmp_path: Path) -> None:
+    attributes = (*weather.schema.attributes[:2], Attribute("warm", AttributeType.BINARY))
+    schema = Schema(attributes, target="warm", row_id="event")
+    table = pa.table(
+        {
+            "event": [f"e{number}" for number in range(40)],
+            "degrees": [float(number % 4) for number in range(40)],
+            "warm": [number % 4 > 1 for number in range(40)],
+        }
+    )
+    model = even(trained(write(table, schema=schema), files, '{"outputs": ["degrees"]}', l2=1.0))
+    model = dataclasses.replace(model, score_threshold=0.75)
+    scored = pa.table(
+        {
+            "event": ["a", "b", None, "d", "e"],
+            "degrees": [0.0, 3.0, None, float("inf"), 2.0],
+            "warm": ["0", "yes", None, "1", "perhaps"],
+        }
+    )
+    found = predict(model, write(scored, schema=schema), "bp-golden", tmp_path / "out", files)
+    # A label that can not be read is no reason to fail.
+    assert (found.records_seen, found.records_failed) == (5, 1)
+    assert text_of(found.results[0].path) == (GOLDEN / "binary.csv").read_text()
+
+
+def test_golden_file_with_intervals(exact_model: MLModel, write: Write, files: ByteSource, tmp_path: Path) -> None:
+    steps = tuple(number / 64 for number in range(-500, 501))
+    model = dataclasses.replace(
+        exact_model,
+        intervals=Intervals((50.0,), (steps, tuple(2 * one for one in steps)), (1999, 1999), 0.0).to_document(),
+    )
+    table = pa.table(
+        {
+            "event": ["a", "b", "c", "d"],
+            "price": [1.5, 100.25, -5.0, float("nan")],
+            "promo": ["1", "1", "1", "1"],
+            "sold": [4.0, 201.5, None, 7.0],
+        }
+    )
+    datasource = write(table, schema=exact_model.schema)
+    found = predict(model, datasource, "bp-golden", tmp_path / "out", files, level=0.8)
+    assert text_of(found.results[0].path) == (GOLDEN / "intervals.csv").read_text()
+    with pytest.raises(PredictionError, match="no prediction intervals"):
+        predict(exact_model, datasource, "bp-2", tmp_path / "other", files, level=0.8)
 
 
 def test_rejected_records_have_an_empty_line_and_a_reason(

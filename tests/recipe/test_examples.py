@@ -8,7 +8,9 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["bins", "expressions", "suggest", "tokens"])
+@pytest.mark.parametrize(
+    "module", ["bins", "blocks", "expressions", "logarithm", "number_functions", "suggest", "tokens"]
+)
 def test_examples(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"nightcast.recipe.{module}"))
     assert result.attempted

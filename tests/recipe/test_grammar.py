@@ -109,7 +109,9 @@ def test_columns_are_what_is_read(schema: Schema) -> None:
         ("quantile_bin(price)", 28, "whole number from 2 to 1000"),
         ("quantile_bin(price,1)", 34, "whole number from 2 to 1000"),
         ("quantile_bin(price,1001)", 34, "whole number from 2 to 1000"),
-        ("quantile_bin(price,9999999999)", 34, "too large"),
+        ("quantile_bin(price,9999999999)", 34, "whole number from 2 to 1000"),
+        ("quantile_bin(price,5.0)", 34, "whole number from 2 to 1000"),
+        ("quantile_bin(price,1e999)", 34, "too large"),
         ("ngram(title,11)", 27, "whole number from 2 to 10"),
         ("osb(title,1)", 25, "whole number from 2 to 10"),
         ("normalize(10)", 25, "in single quotes"),
@@ -206,8 +208,8 @@ def expressions_over(schema: Schema) -> st.SearchStrategy[Expression]:
     number = st.one_of(
         of_type[ValueType.NUMERIC], st.builds(lambda x: Call("normalize", (x,)), of_type[ValueType.NUMERIC])
     )
-    binned = st.builds(lambda x, n: Call("quantile_bin", (x,), n), number, st.integers(2, 1000))
-    sized = st.builds(lambda f, x, n: Call(f, (x,), n), st.sampled_from(["ngram", "osb"]), text, st.integers(2, 10))
+    binned = st.builds(lambda x, n: Call("quantile_bin", (x,), (n,)), number, st.integers(2, 1000))
+    sized = st.builds(lambda f, x, n: Call(f, (x,), (n,)), st.sampled_from(["ngram", "osb"]), text, st.integers(2, 10))
     factor = st.one_of(of_type[ValueType.CATEGORICAL], binned, text, sized)
     product = st.builds(lambda x: Call("cartesian", tuple(x)), st.lists(factor, min_size=2, max_size=3))
     return st.one_of(number, of_type[ValueType.BINARY], factor, product)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nightcast.datasource.insights import Insights, compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
@@ -61,6 +63,83 @@ def test_the_order_of_records_does_not_matter(
     }
     assert len(recipes) == 1
     assert "'price'" in recipes.pop()
+
+
+SHUFFLED = Schema(
+    (
+        Attribute("day", AttributeType.TEXT),
+        Attribute("x", AttributeType.NUMERIC),
+        Attribute("y", AttributeType.NUMERIC),
+        Attribute("sold", AttributeType.NUMERIC),
+    ),
+    target="sold",
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32), st.integers(2, 3000), st.sampled_from([0.5, 3.0]), st.integers(1, 2000))
+def test_no_order_of_any_records_matters(
+    write: Callable[..., Datasource], files: ByteSource, seed: int, records: int, tail: float, size: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = np.exp(rng.normal(0, tail, records))
+    table = pa.table(
+        {
+            "day": [str(np.datetime64("2008-02-27") + int(day)) for day in rng.integers(0, 400, records)],
+            "x": x,
+            "y": pa.array(np.where(rng.random(records) < 0.1, np.nan, rng.integers(0, 70, records)), from_pandas=True),
+            "sold": np.log(x) + rng.normal(0, 1, records),
+        }
+    )
+
+    def suggested(data: pa.Table, part: int) -> str:
+        found = compute_insights(Datasource(SHUFFLED, write(data, part).parts), files)
+        return suggest_recipe(SHUFFLED, found, extensions=True)
+
+    size = max(size, records // 5)
+    assert suggested(table.take(rng.permutation(records)), size) == suggested(table, records)
+
+
+DATED = Schema(
+    (
+        Attribute("day", AttributeType.CATEGORICAL),
+        Attribute("at (UTC)", AttributeType.TEXT),
+        Attribute("same", AttributeType.CATEGORICAL),
+        Attribute("shop", AttributeType.CATEGORICAL),
+        Attribute("sold", AttributeType.NUMERIC),
+    ),
+    target="sold",
+)
+
+
+def test_dates_are_offered_as_extensions(write: Callable[..., Datasource], files: ByteSource) -> None:
+    days = [str(np.datetime64("2008-02-27") + day) for day in range(300)]
+    table = pa.table(
+        {
+            "day": days,
+            "at (UTC)": [f"{day}T10:00:00Z" for day in days],
+            "same": ["2008-12-31"] * 300,
+            "shop": ["a", "b", "c"] * 100,
+            "sold": np.arange(300.0),
+        }
+    )
+    insights = compute_insights(Datasource(DATED, write(table).parts), files)
+    plain = json.loads(suggest_recipe(DATED, insights))
+    assert plain["outputs"] == ["ALL_CATEGORICAL", "ALL_TEXT"]
+    text = suggest_recipe(DATED, insights, extensions=True)
+    assert json.loads(text)["outputs"] == [
+        *plain["outputs"],
+        *("weekday(day)", "month(day)", "quantile_bin(days_since(day,'2008-02-27'),10)"),
+        *("weekday('at (UTC)')", "month('at (UTC)')", "quantile_bin(days_since('at (UTC)','2008-02-27'),10)"),
+    ]
+    assert len(parse_recipe(text, DATED).outputs) == 10
+    with pytest.raises(RecipeError, match="'weekday' is an extension"):
+        parse_recipe(text, DATED, strict=True)
+
+
+def test_without_dates_extensions_change_nothing(schema: Schema, insights: Insights) -> None:
+    assert suggest_recipe(schema, insights, extensions=True) == suggest_recipe(schema, insights)
+    parse_recipe(suggest_recipe(schema, insights), schema, strict=True)
 
 
 EVEN = (np.arange(1001) / 1000).tolist()

@@ -119,7 +119,7 @@ def test_the_page_shows_the_figures(page):
     assert "10.0 % true" in page
     assert "5 lie beyond the ends" in page
     assert "<b>ENOUGH_DATA</b> 3 records are fewer" in page
-    assert "Mean absolute error 1.25" in page
+    assert "mean absolute error 1.25, R² –" in page  # noqa: RUF001
 
 
 def test_the_same_run_gives_the_same_bytes(page):
@@ -152,3 +152,61 @@ def test_numbers_are_written_for_people(value, text):
 def test_a_bar_stays_in_its_cell():
     assert "--share:100.0%" in bar(1.7, "x")
     assert "&lt;" in bar(0.5, "<")
+
+
+CLASSIFIED = {
+    "BINARY": {
+        "performanceMetrics": {"BinaryAUC": 0.8},
+        "baseline": {"BinaryAUC": 0.5},
+        "otherMetrics": {"accuracy": 0.75, "f1": None},
+        "confusion": {"truePositives": 41, "trueNegatives": 43, "falsePositives": 47, "falseNegatives": 53},
+    },
+    "CATEGORICAL": {
+        "performanceMetrics": {"MulticlassAvgFScore": 0.7},
+        "baseline": {"MulticlassAvgFScore": 0.25},
+        "otherMetrics": {"accuracy": 0.75, "recordsOfUnknownClasses": 2},
+        "confusion": {"classes": ["<a>", "b"], "counts": [[41, 43], [47, 53]]},
+    },
+}
+LABELS = {
+    "BINARY": {"missing": 0, "invalid": 0, "true": 4, "false": 6, "correlation": None},
+    "CATEGORICAL": {
+        "missing": 0, "distinct": 2, "distinct_exact": True, "correlation": None, "values": [["<a>", 6], ["b", 4]],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("BINARY", ["AUC on 3 held-out", "0.8", "scores by chance", "60.0 %", "accuracy 0.75, F1 –", "predicted 0"]),  # noqa: RUF001
+        ("CATEGORICAL", ["Average F1 on", "0.7", "the most frequent class", "60.0 %", "predicted &lt;a&gt;"]),
+    ],
+)
+def test_the_page_of_a_model_of_classes(kind, shown):
+    schema = {**SCHEMA, "attributes": [*SCHEMA["attributes"][:-1],
+              {"attributeName": "totalsold", "attributeType": kind}]}  # fmt: skip
+    insights = {**INSIGHTS, "attributes": {**INSIGHTS["attributes"], "totalsold": LABELS[kind]}}
+    evaluation = {"recordsSeen": 3, "recordsFailed": 0, "alerts": [], "intervals": [], **CLASSIFIED[kind]}
+    contents = {"schema": schema, "insights": insights, "evaluation": evaluation, "recipe": {"outputs": []}}
+    page = render_report(RUN, contents, ['tag,bestAnswer,"a, b",c', '1,"a, b",5E-1,5E-1', "", "3,c,1E-1,9E-1"])
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    for text in (*shown, '<th class="n">a, b</th>', '<td class="n">9E-1</td>'):
+        assert text in page, text
+    places = [page.index(f">{count}<") for count in ((43, 47, 53, 41) if kind == "BINARY" else (41, 43, 47, 53))]
+    assert places == sorted(places)
+    assert "residual" not in page
+    assert ("40.0 % true" if kind == "BINARY" else "&lt;a&gt; 60.0 %") in page
+
+
+def test_the_page_tells_how_intervals_cover():
+    intervals = [
+        {"level": 0.5, "coverage": 0.49, "meanWidth": 2.0},
+        {"level": 0.9, "coverage": 0.913, "meanWidth": 5.0},
+    ]
+    contents = {"schema": SCHEMA, "insights": INSIGHTS, "evaluation": {**EVALUATION, "intervals": intervals},
+                "recipe": {}}  # fmt: skip
+    page = render_report(RUN, contents, [])
+    assert "49.0 % of the true values lie in those of 50 %, 91.3 % of the true values lie in those of 90 %." in page

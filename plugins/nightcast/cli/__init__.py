@@ -12,11 +12,11 @@ import warnings
 from typing import TextIO
 
 from nightcast import __version__
-from nightcast.cli import insights, schema, show, split
+from nightcast.cli import cross_validate, evaluate, explain, insights, predict, recipe, run, schema, show, split, train
 from nightcast.errors import NightcastError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_COMMANDS = (schema, insights, split, show)
+_COMMANDS = (schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nightcast",
-        description="Amazon Machine Learning's datasources, on your own machine.",
+        description="Amazon Machine Learning, on your own machine.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"nightcast {__version__}")

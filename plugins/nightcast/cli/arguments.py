@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from nightcast.cli import progress
-from nightcast.errors import SchemaError
+from nightcast.errors import RecipeError, SchemaError
 
 if TYPE_CHECKING:
     from nightcast.datasource.opening import OpenedDatasource
@@ -29,11 +29,24 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the machine form on standard output, and nothing else")
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command knows that reads records."""
-    parser.add_argument("data", help="a file, a folder, an UNLOAD manifest; on disk or s3://")
+def add_data_arguments(parser: argparse.ArgumentParser, *, target: bool = True, optional: bool = False) -> None:
+    """Declare what every command knows that reads records.
+
+    Parameters
+    ----------
+    target
+        Whether the target can be chosen; it can not where a model has it already.
+    optional
+        Whether the command does something without data, too.
+    """
+    parser.add_argument(
+        "data", nargs="?" if optional else None, help="a file, a folder, an UNLOAD manifest; on disk or s3://"
+    )
     parser.add_argument("--schema", metavar="FILE", help="a .schema document, or a part of one that overrides")
-    parser.add_argument("--target", metavar="NAME", help="the attribute to predict")
+    if target:
+        parser.add_argument("--target", metavar="NAME", help="the attribute to predict")
+    else:
+        parser.set_defaults(target=None)
     parser.add_argument("--row-id", metavar="NAME", help="the attribute that names a record")
     parser.add_argument("--header", choices=("yes", "no"), help="whether CSV files begin with a line of names")
     parser.add_argument(
@@ -48,6 +61,14 @@ def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1, both excluded, for argparse."""
+    number = float(text)
+    if not 0.0 < number < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
     return number
 
 
@@ -70,8 +91,13 @@ def name_of(data: str) -> str:
     return last.split(".", 1)[0] or last.strip(".") or "data"
 
 
-def opened(options: argparse.Namespace, storage: Storage) -> OpenedDatasource:
+def opened(options: argparse.Namespace, storage: Storage, schema_text: str | None = None) -> OpenedDatasource:
     """The datasource that the arguments name, with its schema.
+
+    Parameters
+    ----------
+    schema_text
+        The schema to use where the arguments name none.
 
     Raises
     ------
@@ -84,7 +110,7 @@ def opened(options: argparse.Namespace, storage: Storage) -> OpenedDatasource:
         return open_datasource(
             options.data,
             storage,
-            schema_text=_schema_text(options.schema, storage) if options.schema else None,
+            schema_text=text_of(options.schema, storage, "schema") if options.schema else schema_text,
             target=options.target,
             row_id=options.row_id,
             header=None if options.header is None else options.header == "yes",
@@ -109,14 +135,32 @@ def working(
     compute
         Makes something else of what the environment asks for.
     """
+    with pooled(options, datasource, compute) as mapper, progress.shown(mapper, doing) as counted:
+        yield counted
+
+
+@contextmanager
+def pooled(
+    options: argparse.Namespace,
+    datasource: Datasource,
+    compute: Callable[[str | None], str | None] = lambda setting: setting,
+    result_bytes: int = 0,
+) -> Iterator[Mapper]:
+    """The mapper for several passes over all records, without a bar: each pass has its own, see `progress.shown`.
+
+    Parameters
+    ----------
+    compute
+        As of `working`.
+    result_bytes
+        Size of one part's result at most.
+    """
     from nightcast.compute import compute_setting, mapper_for
 
     size = len(datasource.parts), datasource.records
-    with (
-        mapper_for(*size, options.workers, compute=compute(compute_setting())) as mapper,
-        progress.shown(mapper, doing) as counted,
-    ):
-        yield counted
+    chosen = compute(compute_setting())
+    with mapper_for(*size, options.workers, result_bytes=result_bytes, compute=chosen) as mapper:
+        yield mapper
 
 
 def _counting_mapper(options: argparse.Namespace) -> Mapper:
@@ -134,8 +178,16 @@ def _counting_mapper(options: argparse.Namespace) -> Mapper:
     return mapper
 
 
-def _schema_text(uri: str, storage: Storage) -> str:
+def text_of(uri: str, storage: Storage, kind: str) -> str:
+    """The text of a small document that an argument names.
+
+    Parameters
+    ----------
+    kind
+        What it is to be, for the message: ``schema``.
+    """
     try:
         return storage.read_bytes(uri).decode()
     except UnicodeDecodeError as fault:
-        raise SchemaError(f"{uri} is no text in UTF-8 ({fault}), so it is no schema; write it as UTF-8") from fault
+        error = SchemaError if kind == "schema" else RecipeError
+        raise error(f"{uri} is no text in UTF-8 ({fault}), so it is no {kind}; write it as UTF-8") from fault

@@ -44,6 +44,53 @@ def published(storage: Storage, folder: str, names: Sequence[str]) -> Iterator[P
             (made / name).rename(target / name)
 
 
+@contextmanager
+def laid(storage: Storage, folder: str, last: Sequence[str]) -> Iterator[Path]:
+    """Give an empty folder on disk; its files are put below `folder` when all went well.
+
+    Files of the same names are replaced, others stay.
+
+    Parameters
+    ----------
+    last
+        Files that say that the others are complete, below `folder`: those of an earlier time are deleted first, and the
+        new ones come at the end, in this order.
+
+    Raises
+    ------
+    StorageError
+        If the folder can not be written.
+    """
+    from nightcast.artifacts import BYTES
+    from nightcast.storage import is_s3, local_path
+
+    base = folder.rstrip("/")
+    if is_s3(base):
+        with tempfile.TemporaryDirectory(prefix="nightcast-") as temporary:
+            yield Path(temporary)
+            names = _names_in(Path(temporary), last)
+            storage.delete([f"{base}/{name}" for name in last])
+            for name in names:
+                storage.upload(Path(temporary) / name, f"{base}/{name}", BYTES)
+        return
+    target = local_path(base)
+    if target.exists() and not target.is_dir():
+        raise StorageError(f"{folder} is a file; name a folder.")
+    with _beside(target) as made:
+        yield made
+        names = _names_in(made, last)
+        for name in last:
+            (target / name).unlink(missing_ok=True)
+        for name in names:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).replace(target / name)
+
+
+def _names_in(made: Path, last: Sequence[str]) -> list[str]:
+    found = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
+    return [*sorted(found.difference(last)), *(name for name in last if name in found)]
+
+
 def _refuse_existing(storage: Storage, base: str, names: Sequence[str]) -> None:
     for name in names:
         if storage.names_below(f"{base}/{name}/"):

@@ -8,17 +8,22 @@ from typing import Any
 
 from nightcast.datasource.parts import Datasource
 from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.evaluation.binary_metrics import BinarySums
 from nightcast.evaluation.metrics import RegressionSums
-from nightcast.mlmodel.files import MLModel
+from nightcast.evaluation.multiclass_metrics import MulticlassSums
+from nightcast.mlmodel.model import MLModel
 from nightcast.mlmodel.train import datasource_digest
 
 _ENOUGH = 0.1
 # Amazon ML documented no test. These differences matter to a reader, and do not depend on the number of records.
 _MEAN_SHIFT, _SPREAD_RATIO = 0.25, 1.5
+# Of classes: half the sum of the differences of their shares.
+_CLASS_SHIFT = 0.1
+Sums = RegressionSums | BinarySums | MulticlassSums
 
 
 def evaluation_alerts(
-    model: MLModel, datasource: Datasource, rearrangement: Rearrangement, sums: RegressionSums, failed: int
+    model: MLModel, datasource: Datasource, rearrangement: Rearrangement, sums: Sums, failed: int
 ) -> list[dict[str, str]]:
     """The checks that are not passed, each with its name and what was found, in the order of Amazon ML's guide.
 
@@ -75,9 +80,29 @@ def _other_schema(model: MLModel, datasource: Datasource) -> str:
     return "; ".join(changes)
 
 
-def _other_targets(training: Mapping[str, Any], sums: RegressionSums) -> str:
+def _other_targets(training: Mapping[str, Any], sums: Sums) -> str:
+    if isinstance(sums, RegressionSums):
+        return _other_numbers(training, sums)
+    trained: dict[str, int] = training["classCounts"]
+    found = _class_counts(sums)
+    total, here = sum(trained.values()), sum(found.values())
+    shifts = {name: found.get(name, 0) / here - trained.get(name, 0) / total for name in {*trained, *found}}
+    if sum(abs(shifts[name]) for name in sorted(shifts)) / 2 <= _CLASS_SHIFT:
+        return ""
+    most = max(sorted(shifts), key=lambda name: abs(shifts[name]))
+    now, then = found.get(most, 0) / here, trained.get(most, 0) / total
+    return f"class {most!r} is {now:.1%} of the records here, and {then:.1%} in training"
+
+
+def _class_counts(sums: BinarySums | MulticlassSums) -> dict[str, int]:
+    true = sums.confusion.sum(axis=1).tolist()
+    names = ("0", "1") if isinstance(sums, BinarySums) else (*sums.classes, "(unknown)")
+    return dict(zip(names, true, strict=True))
+
+
+def _other_numbers(training: Mapping[str, Any], sums: RegressionSums) -> str:
     deviation, trained = sums.targets.deviation, training["targetStd"]
-    if deviation is None:
+    if deviation is None or trained is None:
         return ""
     shifted = abs(sums.targets.mean - training["targetMean"]) > _MEAN_SHIFT * trained
     wider = max(deviation, trained) > _SPREAD_RATIO * min(deviation, trained)

@@ -52,12 +52,14 @@ class ErrorSums:
     def add(self, keys: Sequence[str], codes: Ints, residuals: Floats) -> None:
         """Add residuals, shape (n,), of the keys ``keys[codes]``."""
         size = len(keys)
+        with np.errstate(over="ignore"):
+            squares = residuals * residuals
         table = np.stack(
             [
                 np.bincount(codes, minlength=size).astype(np.float64),
                 np.bincount(codes, weights=residuals, minlength=size),
                 np.bincount(codes, weights=np.abs(residuals), minlength=size),
-                np.bincount(codes, weights=residuals * residuals, minlength=size),
+                np.bincount(codes, weights=squares, minlength=size),
             ],
             axis=1,
         )

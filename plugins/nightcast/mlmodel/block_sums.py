@@ -24,17 +24,28 @@ class BlockSums:
         self._blocks: dict[tuple[int, int], Table] = {}
 
     def add(self, row: int, column: int, block: Table) -> None:
-        """Add to a block; whole numbers stay whole, so that sums of counts are exact in any order."""
+        """Add the sums of further records of a part.
+
+        Whole numbers stay whole and of their kind, which a part's number of records must fit in: sums of counts are
+        exact in any order.
+        """
         held = self._blocks.get((row, column))
         if held is None:
-            self._blocks[row, column] = block.astype(np.float64 if block.dtype.kind == "f" else np.int64)
+            self._blocks[row, column] = block.copy()
+        elif held.itemsize < block.itemsize:
+            self._blocks[row, column] = held + block
         else:
             held += block
 
     def merge(self, other: BlockSums) -> None:
-        """Add the sums of other records."""
-        for (row, column), block in other._blocks.items():
-            self.add(row, column, block)
+        """Add the sums of another part, as 64-bit numbers."""
+        for key, block in other._blocks.items():
+            held = self._blocks.get(key)
+            if held is None or held.itemsize < 8:
+                wide = block.astype(np.float64 if block.dtype.kind == "f" else np.int64)
+                self._blocks[key] = wide if held is None else held + wide
+            else:
+                held += block
 
     def upper(self, size: int) -> Floats:
         """The upper triangle of the matrix, with zeros below it: float64 of shape (size, size)."""
@@ -91,9 +102,8 @@ def _packed(block: Table) -> tuple[tuple[int, ...], Ints | None, Table]:
 
 
 def _unpacked(shape: tuple[int, ...], places: Ints | None, values: Table) -> Table:
-    dtype = np.float64 if values.dtype.kind == "f" else np.int64
     if places is None:
-        return values.reshape(shape).astype(dtype, copy=False)
-    found = np.zeros(shape, dtype=dtype)
+        return values.reshape(shape)
+    found = np.zeros(shape, dtype=values.dtype)
     found.ravel()[places] = values
     return found

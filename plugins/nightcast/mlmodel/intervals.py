@@ -12,7 +12,7 @@ since sales are skewed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.datasource.parts import Mapper, NumberedPart
+from nightcast.datasource.selection import filtered
 from nightcast.errors import ModelError
 from nightcast.mlmodel.learners import TrainingTask, training_batches
 from nightcast.mlmodel.model import Link, Predictor
@@ -69,6 +70,21 @@ class Intervals:
         ModelError
             If the level is out of range.
         """
+        [ends] = self.bounds_at(predictions, [level])
+        return ends
+
+    def bounds_at(self, predictions: Floats, levels: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+        """Give the ends of `bounds` for each of several levels."""
+        places = np.searchsorted(np.asarray(self.edges), predictions, side="right")
+        for level in levels:
+            low, high = self._offsets(level)
+            lower, upper = predictions + low[places], predictions + high[places]
+            if self.floor is not None:
+                lower, upper = np.maximum(lower, self.floor), np.maximum(upper, self.floor)
+            yield lower, upper
+
+    def _offsets(self, level: float) -> tuple[Floats, Floats]:
+        """What is added to predictions of each bin; two of shape (bins,)."""
         check_level(level)
         table = np.asarray(self.residuals)
         counts = np.asarray(self.counts, dtype=np.float64)
@@ -76,11 +92,7 @@ class Intervals:
         tail = np.maximum((counts + 1) * (1 - level) / 2 / counts - 1 / counts, 0.0)
         low = np.array([_at(row, share) for row, share in zip(table, tail, strict=True)])
         high = np.array([_at(row, 1 - share) for row, share in zip(table, tail, strict=True)])
-        places = np.searchsorted(np.asarray(self.edges), predictions, side="right")
-        lower, upper = predictions + low[places], predictions + high[places]
-        if self.floor is not None:
-            lower, upper = np.maximum(lower, self.floor), np.maximum(upper, self.floor)
-        return lower, upper
+        return low, high
 
     def to_document(self) -> dict[str, Any]:
         """As JSON values."""
@@ -161,12 +173,14 @@ def part_residuals(
     """Predictions and residuals of the records of one part that belong to the validation slice."""
     predictions, residuals = [np.zeros(0)], [np.zeros(0)]
     for batch, validation in training_batches(numbered, task, held_out.columns):
-        if not validation.any():
+        chosen = validation & _sampled(batch.first_record, len(batch), share)
+        if not chosen.any():
             continue
-        found = link.predictions(held_out.raw_scores(batch))
-        chosen = validation & _sampled(batch.first_record, len(batch), share) & np.isfinite(found)
-        predictions.append(found[chosen])
-        residuals.append(task.target.labels(batch).values[chosen] - found[chosen])
+        some = filtered(batch, chosen)
+        found = link.predictions(held_out.raw_scores(some))
+        finite = np.isfinite(found)
+        predictions.append(found[finite])
+        residuals.append(task.target.labels(some).values[finite] - found[finite])
     return np.concatenate(predictions), np.concatenate(residuals)
 
 

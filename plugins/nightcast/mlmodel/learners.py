@@ -67,6 +67,11 @@ class Fit:
         and ``features``.
     log
         Lines of the training log.
+    held_out
+        The predictor that was fitted without the validation slice, if there is one: prediction intervals of a
+        regression are calibrated with it.
+    learner
+        Name of the learner that was chosen, where there was a choice.
     """
 
     predictor: Predictor
@@ -74,6 +79,8 @@ class Fit:
     parameters: Mapping[str, Any]
     facts: Mapping[str, Any]
     log: tuple[str, ...] = ()
+    held_out: Predictor | None = None
+    learner: str | None = None
 
 
 class Learner(Protocol):

@@ -19,11 +19,13 @@ from nightcast.recipe.pieces import ManyHot, OneHot
 
 # Counting by list pays when each is that frequent: what it saves on records, it spends on the tokens of the lists.
 _RECORDS_A_LIST = 24
-_MOST_LISTS = 4_096
+_LEAST_ROOM, _MOST_LISTS = 256, 4_096
 # Pieces of few indicators are counted together, by their combinations.
 _COMBINATIONS = 256
 # Lists of an indicator that are added in rounds over all indicators; the lists of one with more, in one go.
 _ROUNDS = 16
+# Places of a table that are computed before they are used, so that they are still near the processor.
+_CHUNK = 32_768
 _PAIRS_AT_ONCE = 4_000_000
 _ONE = np.int32(1)
 
@@ -73,7 +75,7 @@ class PairCounts:
             elif left == right and not left.several:
                 self._settle_own(left, flat)
             else:
-                table = flat.reshape(_MOST_LISTS if left.by_lists else left.width, -1)
+                table = flat.reshape(self._lists[left.axes[0][0]].room if left.by_lists else left.width, -1)
                 if right.by_lists:
                     table = self._by_indicator(right, table.T).T
                 if left.by_lists:
@@ -115,12 +117,12 @@ class PairCounts:
     def _unit(self, piece: ManyHot) -> _Unit:
         axes = ((piece.start, piece.size + 1),)
         if piece.lists <= _MOST_LISTS and piece.lists * _RECORDS_A_LIST <= len(piece.codes):
-            known = self._lists.setdefault(piece.start, _Lists())
-            if len(known) + piece.lists > _MOST_LISTS:
+            known = self._lists.setdefault(piece.start, _Lists(_room(piece.lists)))
+            if len(known) + piece.lists > known.room:
                 self.settle()
-                known = self._lists.setdefault(piece.start, _Lists())
-            return _Unit(_Name(axes, by_lists=True), known.numbers(piece)[piece.codes])
-        return _Unit(_Name(axes, several=True), piece.members + 1, piece)
+                known = self._lists.setdefault(piece.start, _Lists(_room(len(known) + piece.lists)))
+            return _Unit(_Name(axes, by_lists=True), known.numbers(piece)[piece.codes], known.room)
+        return _Unit(_Name(axes, several=True), piece.members + 1, piece.size + 1, piece)
 
     def _add_own(self, unit: _Unit, weights: Floats | None) -> None:
         if unit.piece is None:
@@ -170,16 +172,20 @@ class _Name:
 
 @dataclass(frozen=True)
 class _Unit:
-    """Pieces of a batch that are counted together; `piece` is one of which records have several codes."""
+    """Pieces of a batch that are counted together.
+
+    Parameters
+    ----------
+    codes
+        What the records have; below `width`.
+    piece
+        Set where a record may have several codes.
+    """
 
     name: _Name
     codes: Ints
+    width: int
     piece: ManyHot | None = None
-
-    @property
-    def width(self) -> int:
-        """Number of codes."""
-        return _MOST_LISTS if self.name.by_lists else self.name.width
 
     @property
     def owners(self) -> Ints | None:
@@ -195,6 +201,7 @@ class _Unit:
 class _Lists:
     """Numbers of distinct lists of indicators over several batches, each of which numbers its own."""
 
+    room: int
     known: dict[bytes, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -254,15 +261,27 @@ def _combined(pieces: Sequence[OneHot]) -> _Unit:
     codes = pieces[0].codes
     for piece in pieces[1:]:
         codes = codes * (piece.size + 1) + piece.codes
-    return _Unit(_Name(tuple((piece.start, piece.size + 1) for piece in pieces)), codes)
+    axes = tuple((piece.start, piece.size + 1) for piece in pieces)
+    return _Unit(_Name(axes), codes, math.prod(width for _, width in axes))
+
+
+def _room(lists: int) -> int:
+    """Space for more lists than there are yet; a power of two."""
+    return min(max(2 << lists.bit_length(), _LEAST_ROOM), _MOST_LISTS)
 
 
 def _count(table: Table, left: _Unit, right: _Unit, weights: Floats | None) -> None:
     """Count the pairs of two pieces of which one has one code a record."""
     owners = right.owners if left.owners is None else left.owners
-    places = left.of(right.owners) * right.width
-    places += right.of(left.owners)
-    _add_at(table, places, weights if weights is None or owners is None else weights[owners])
+    rows, columns = left.of(right.owners), right.of(left.owners)
+    counted = weights if weights is None or owners is None else weights[owners]
+    places = np.empty(min(_CHUNK, len(rows)), dtype=np.int64)
+    for begin in range(0, len(rows), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        some = places[: len(rows[part])]
+        np.multiply(rows[part], right.width, out=some)
+        some += columns[part]
+        _add_at(table, some, None if counted is None else counted[part])
 
 
 def _count_members(table: Table, left: ManyHot, right: ManyHot, weights: Table | None) -> None:

@@ -40,17 +40,15 @@ class RidgeSolver:
 
     def __init__(self, products: Floats, means: Floats, records: float, l2: float | Floats) -> None:
         raw = products.diagonal().copy()
-        for row, mean in enumerate(means):
-            products[row, row:] -= (records * mean) * means[row:]
-        diagonal = products.diagonal() + l2
+        diagonal = raw - records * means * means + l2
         # A column that does not vary can not be told from the intercept.
         flat = diagonal <= _SINGULAR * raw
         self._scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, diagonal)))
-        products *= self._scale[:, None]
-        products *= self._scale[None, :]
+        for row, (mean, scale) in enumerate(zip(means, self._scale, strict=True)):
+            line = products[row, row:]
+            line -= (records * mean) * means[row:]
+            line *= scale * self._scale[row:]
         np.fill_diagonal(products, 1.0)
-        for row in range(len(means)):
-            products[row + 1 :, row] = products[row, row + 1 :]
         with one_thread():
             self._factor = _factor(products)
             self._inverses = _inverse_blocks(self._factor) if self._factor is not None else []
@@ -89,9 +87,12 @@ def _libraries() -> ThreadpoolController:
 
 
 def _factor(matrix: Floats) -> Floats | None:
-    """The lower Cholesky factor of a symmetric matrix with unit diagonal; None if it is about singular."""
+    """The lower Cholesky factor of a symmetric matrix, of which the upper triangle is given, with unit diagonal.
+
+    None if it is about singular.
+    """
     try:
-        factor: Floats = np.linalg.cholesky(matrix).astype(np.float64, copy=False)
+        factor: Floats = np.linalg.cholesky(matrix, upper=True).astype(np.float64, copy=False).T
     except np.linalg.LinAlgError:
         return None
     least = float(factor.diagonal().min(initial=1.0)) ** 2
@@ -118,7 +119,7 @@ def _substituted(factor: Floats, inverses: list[Floats], right: Floats) -> Float
 
 
 def _spectrum(matrix: Floats) -> tuple[Floats, Floats]:
-    """Eigenvalues that are not 0, and their vectors."""
-    values, vectors = np.linalg.eigh(matrix)
+    """Eigenvalues that are not 0, and their vectors, of a matrix of which the upper triangle is given."""
+    values, vectors = np.linalg.eigh(matrix, UPLO="U")
     used = values > _SINGULAR * len(matrix) * values[-1]
     return values[used], vectors[:, used]

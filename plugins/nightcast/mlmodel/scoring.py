@@ -11,7 +11,7 @@ from nightcast.datasource.arrow_arrays import Bools
 from nightcast.datasource.parts import Batch, Datasource
 from nightcast.datasource.schema import Attribute
 from nightcast.errors import SchemaError
-from nightcast.mlmodel.files import MLModel
+from nightcast.mlmodel.model import MLModel
 
 
 def for_model(model: MLModel, datasource: Datasource) -> Datasource:
@@ -25,18 +25,18 @@ def for_model(model: MLModel, datasource: Datasource) -> Datasource:
         If the datasource lacks an attribute that the model reads, or uses it as row id.
     """
     schema = datasource.schema
-    missing = [name for name in model.featurizer.columns if name not in schema.names]
+    missing = [name for name in model.columns if name not in schema.names]
     if missing:
         raise SchemaError(
             f"the datasource lacks {', '.join(map(repr, missing))}, which the model learnt from: select the columns of "
             "the training query."
         )
-    if schema.row_id in model.featurizer.columns:
+    if schema.row_id in model.columns:
         raise SchemaError(f"{schema.row_id!r} is the row id here, and the model learnt from it: change rowId.")
     types = {attribute.name: attribute.type for attribute in model.schema.attributes}
     attributes = tuple(Attribute(item.name, types.get(item.name, item.type)) for item in schema.attributes)
-    known = model.schema.target in schema.names and model.schema.target != schema.row_id
-    target = model.schema.target if known else None
+    known = model.target.name in schema.names and model.target.name != schema.row_id
+    target = model.target.name if known else None
     excluded = tuple(name for name in schema.excluded if name != target)
     return replace(datasource, schema=replace(schema, attributes=attributes, target=target, excluded=excluded))
 

@@ -87,10 +87,11 @@ class Target:
         SchemaError
             If none is named, or it is TEXT.
         ModelError
-            If it has one class only, or more than 100.
+            If no training record has it, it has one class only or more than 100, or a class holds a line end.
         """
         attribute = schema.require_target()
         found = insights.attributes.get(attribute.name)
+        _check_some(attribute.name, found, insights.records)
         if isinstance(found, BinaryInsights):
             _check_both(attribute.name, found)
         classes = _classes(attribute.name, found) if isinstance(found, CategoricalInsights) else ()
@@ -130,6 +131,16 @@ class Target:
         return {"name": self.name, "model_type": self.model_type, "classes": self.classes}
 
 
+def _check_some(name: str, found: object, records: int) -> None:
+    missing, invalid = getattr(found, "missing", 0), getattr(found, "invalid", 0)
+    if records and missing + invalid < records:
+        return
+    raise ModelError(
+        f"none of {records:,} training records has a value of the target {name!r} ({missing:,} have none, {invalid:,} "
+        "one that can not be read): check query, schema and data rearrangement."
+    )
+
+
 def _check_both(name: str, found: BinaryInsights) -> None:
     if found.true and found.false:
         return
@@ -152,4 +163,11 @@ def _classes(name: str, found: CategoricalInsights) -> tuple[str, ...]:
             f"the training records have {found.distinct} class(es) of {name!r}{only}: at least 2 are needed. "
             "Check query and data rearrangement (a random one mixes classes)."
         )
-    return tuple(sorted(value for value, _ in found.values))
+    classes = tuple(sorted(value for value, _ in found.values))
+    for value in classes:
+        if "\n" in value or "\r" in value:
+            raise ModelError(
+                f"the class {value!r:.80} of {name!r} holds a line end, and classes are column titles of the "
+                "predictions: replace line ends in the query."
+            )
+    return classes

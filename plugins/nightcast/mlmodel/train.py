@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+from collections.abc import Mapping
 from typing import Any
 
 from nightcast.datasource.insights import Insights, NumericInsights
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper
 from nightcast.datasource.rearrangement import Rearrangement
-from nightcast.mlmodel.files import MLModel
-from nightcast.mlmodel.linear import LinearFit, fit_linear, regression_target
-from nightcast.recipe.featurizer import Featurizer, build_featurizer
+from nightcast.errors import ModelError
+from nightcast.mlmodel.intervals import calibrated
+from nightcast.mlmodel.learner_table import learner_of
+from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.model import MLModel
+from nightcast.mlmodel.targets import ModelType, Target
 from nightcast.recipe.grammar import parse_recipe
-from nightcast.recipe.vocabulary import count_vocabularies
-
-# X'X and its factor take 0.9 GB at this number.
-KEPT_FEATURES = 4_000
 
 
-def train_regression(
+def train(
     datasource: Datasource,
     insights: Insights,
     recipe: str,
@@ -28,43 +27,60 @@ def train_regression(
     source: ByteSource,
     mapper: Mapper = map,
     *,
-    l2: float = 1.0,
+    learner: str = "auto",
+    parameters: Mapping[str, Any] | None = None,
+    seed: str = "",
 ) -> MLModel:
-    """Train a regression model on the records that the rearrangement takes.
+    """Train a model on the records that the rearrangement takes.
 
     Parameters
     ----------
     insights
-        Statistics of the datasource: bin edges, vocabularies, means.
+        Statistics of these records: bin edges, vocabularies, means, classes.
     recipe
-        JSON, given or suggested. Beyond 6,000 features the rarest values and tokens are left out, and counted in
-        ``training["trimmedFeatures"]``.
-    l2
-        Penalty on squared weights, >= 0.
+        JSON, given or suggested. Beyond 4,000 features of a linear model the rarest values and tokens are left out, and
+        counted in ``training["trimmedFeatures"]``.
+    learner
+        ``sgd``, ``linear``, ``boosting`` or ``auto``.
+    parameters
+        Of the learner; numbers may be written as strings. Keys begin with the learner's name: ``sgd.maxPasses``.
+        Keys of other learners than the chosen one are an error.
+    seed
+        Any string; whatever is drawn follows from it.
 
     Raises
     ------
     RecipeError
         If the recipe does not fit the schema.
+    SchemaError
+        If there is no target, or it is TEXT.
     ModelError
-        If there is no NUMERIC target, or no two records have one.
+        If a parameter is unknown or out of range, or the records do not allow to learn: too few, of one class only.
     """
-    target = regression_target(datasource.schema)
+    if insights.rearrangement != rearrangement:
+        raise ModelError(
+            f"the insights are of the records {insights.rearrangement.to_json()}, and the training records are "
+            f"{rearrangement.to_json()}: compute insights of the training records."
+        )
+    chosen = learner_of(learner, parameters or {})
+    target = Target.of(datasource.schema, insights)
     parsed = parse_recipe(recipe, datasource.schema)
-    vocabularies = count_vocabularies(datasource, rearrangement, parsed, insights, source, mapper)
-    featurizer = build_featurizer(parsed, datasource.schema, insights, vocabularies, KEPT_FEATURES)
-    known = insights.attributes.get(target)
-    center = known.mean or 0.0 if isinstance(known, NumericInsights) else 0.0
-    fit = fit_linear(datasource, rearrangement, featurizer, source, mapper, l2=l2, target_center=center)
+    task = TrainingTask(datasource, insights, parsed, target, rearrangement, source, seed)
+    fit = chosen.fit(task, mapper)
+    intervals = None
+    if target.model_type is ModelType.REGRESSION and fit.held_out is not None:
+        intervals = calibrated(task, fit.held_out, fit.link, mapper)
     return MLModel(
         schema=datasource.schema,
         recipe=recipe,
-        featurizer=featurizer,
-        weights=fit.weights,
-        intercept=fit.intercept,
-        learner="linear",
-        parameters={"l2": float(l2)},
-        training=_facts(fit, featurizer, datasource, rearrangement),
+        target=target,
+        predictor=fit.predictor,
+        link=fit.link,
+        learner=fit.learner or learner,
+        parameters=fit.parameters,
+        training=_facts(datasource, insights, target, rearrangement) | dict(fit.facts) | {"seed": seed},
+        intervals=None if intervals is None else intervals.to_document(),
+        log=fit.log,
     )
 
 
@@ -77,22 +93,22 @@ def datasource_digest(datasource: Datasource) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _facts(
-    fit: LinearFit, featurizer: Featurizer, datasource: Datasource, rearrangement: Rearrangement
-) -> dict[str, Any]:
-    targets = fit.targets
-    return {
-        "records": targets.records,
-        "invalidRecords": targets.without_target + targets.invalid_target,
-        "recordsWithoutTarget": targets.without_target,
-        "recordsWithInvalidTarget": targets.invalid_target,
-        "targetMean": targets.mean,
-        "targetStd": math.sqrt(targets.deviations / (targets.records - 1)),
-        "targetMin": targets.low,
-        "targetMax": targets.high,
-        "rmse": fit.rmse,
-        "features": featurizer.n_features,
-        "trimmedFeatures": featurizer.trimmed,
+def _facts(datasource: Datasource, insights: Insights, target: Target, rearrangement: Rearrangement) -> dict[str, Any]:
+    found = insights.attributes[target.name]
+    invalid = getattr(found, "invalid", 0)
+    facts: dict[str, Any] = {
+        "records": insights.records - found.missing - invalid,
+        "invalidRecords": found.missing + invalid,
+        "recordsWithoutTarget": found.missing,
+        "recordsWithInvalidTarget": invalid,
         "rearrangement": json.loads(rearrangement.to_json()),
         "datasource": {"digest": datasource_digest(datasource), "records": datasource.records},
     }
+    if isinstance(found, NumericInsights):
+        return facts | {
+            "targetMean": found.mean,
+            "targetStd": found.std,
+            "targetMin": found.min,
+            "targetMax": found.max,
+        }
+    return facts | {"classCounts": insights.target_distribution() or {}}

@@ -34,6 +34,7 @@ class EvaluateModelOperator(StageOperator):
         from nightcast.compute import mapper_for
         from nightcast.datasource.insights import Insights
         from nightcast.evaluation.evaluate import evaluate
+        from nightcast.evaluation.segments import segment_attributes, week_attribute
         from nightcast.operators.inputs import datasource_of, model_of
 
         datasource = datasource_of(stage, self.manifest, self.schema)
@@ -43,11 +44,20 @@ class EvaluateModelOperator(StageOperator):
             model_of(stage, self.model) as model,
             mapper_for(len(datasource.parts), datasource.records, compute=stage.compute) as mapper,
         ):
-            evaluation = evaluate(model, datasource, held_out, stage.storage, mapper)
+            evaluation = evaluate(
+                model,
+                datasource,
+                held_out,
+                stage.storage,
+                mapper,
+                segments=segment_attributes(datasource.schema, insights),
+                dates=week_attribute(datasource.schema, insights),
+            )
         self.log.info(
-            "RMSE %.6g, baseline %.6g, on %s records",
-            evaluation.rmse,
-            evaluation.baseline_rmse,
+            "%s %s, baseline %.6g, on %s records",
+            evaluation.metric_name,
+            evaluation.metric,
+            evaluation.baseline,
             evaluation.records_seen - evaluation.records_failed,
         )
         return stage.storage.write_bytes(

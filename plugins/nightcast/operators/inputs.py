@@ -13,7 +13,7 @@ from nightcast.warehouse.statements import UnloadFormat, UnloadOptions
 
 if TYPE_CHECKING:
     from nightcast.datasource.parts import Datasource
-    from nightcast.mlmodel.files import MLModel
+    from nightcast.mlmodel.model import MLModel
     from nightcast.operators.base import Returned, Stage
 
 
@@ -56,13 +56,13 @@ def datasource_of(stage: Stage, manifest: Returned, schema: Returned) -> Datasou
 @contextmanager
 def model_of(stage: Stage, model: Returned) -> Iterator[MLModel]:
     """The trained ML model, from a copy of its directory that is deleted at the end."""
-    from nightcast.mlmodel.files import MODEL_FILES, load_model
+    from nightcast.mlmodel.files import load_model, model_file_names
 
     reference = stage.pull(model)
     folder = reference["uri"].rsplit("/", 1)[0]
     with TemporaryDirectory(prefix="nightcast-model-") as copy:
-        (Path(copy) / "model.json").write_bytes(stage.storage.read_artifact(reference))
-        for name in MODEL_FILES:
-            if name != "model.json":
-                (Path(copy) / name).write_bytes(stage.storage.read_bytes(f"{folder}/{name}"))
+        document = stage.storage.read_artifact(reference)
+        (Path(copy) / "model.json").write_bytes(document)
+        for name in model_file_names(document):
+            (Path(copy) / name).write_bytes(stage.storage.read_bytes(f"{folder}/{name}"))
         yield load_model(Path(copy))

@@ -55,7 +55,15 @@ class BatchPredictOperator(StageOperator):
                 # The result files are written to this machine's disk, which a cluster's workers do not share.
                 mapper_for(len(datasource.parts), datasource.records, compute=local_compute(stage.compute)) as mapper,
             ):
-                result = predict(model, datasource, bp_id, Path(folder), stage.storage, mapper)
+                result = predict(
+                    model,
+                    datasource,
+                    bp_id,
+                    Path(folder),
+                    stage.storage,
+                    mapper,
+                    level=stage.settings.prediction.intervals,
+                )
             facts = self._lay(stage, result, bp_id)
         self._refuse_too_many_failures(stage, result)
         self.log.info("records seen %s, records failed to process %s", result.records_seen, result.records_failed)

@@ -9,6 +9,9 @@ from typing import Any
 from nightcast.artifacts import BYTES, JSON, ArtifactRef
 from nightcast.operators.base import Returned, Stage, StageOperator
 
+# X'X of the linear learner at its default number of features: what a part of it may return.
+_RESULT_BYTES = 8 * 4_000**2
+
 
 class TrainModelOperator(StageOperator):
     """
@@ -32,32 +35,40 @@ class TrainModelOperator(StageOperator):
         """Write ``recipe.json`` and ``model/``."""
         from nightcast.compute import mapper_for
         from nightcast.datasource.insights import Insights
-        from nightcast.mlmodel.files import MODEL_FILES, save_model
-        from nightcast.mlmodel.train import KEPT_FEATURES, train_regression
+        from nightcast.mlmodel.files import save_model
+        from nightcast.mlmodel.train import train
         from nightcast.operators.inputs import datasource_of
         from nightcast.recipe.suggest import suggest_recipe
 
         datasource = datasource_of(stage, self.manifest, self.schema)
         insights = Insights.from_json(stage.storage.read_artifact(stage.pull(self.insights)).decode())
         recipe = stage.settings.model.recipe or suggest_recipe(datasource.schema, insights)
+        settings = stage.settings.model
         with mapper_for(
-            len(datasource.parts), datasource.records, result_bytes=8 * KEPT_FEATURES**2, compute=stage.compute
+            len(datasource.parts), datasource.records, result_bytes=_RESULT_BYTES, compute=stage.compute
         ) as mapper:
-            model = train_regression(
+            model = train(
                 datasource,
                 insights,
                 recipe,
                 insights.rearrangement,
                 stage.storage,
                 mapper,
-                l2=stage.settings.model.l2,
+                learner=settings.learner,
+                parameters=settings.parameters(),
+                seed=settings.training_seed or "",
             )
         written = stage.storage.write_bytes(stage.place("recipe.json"), recipe.encode(), JSON)
         stage.context["ti"].xcom_push(key="recipe", value=written)
         with TemporaryDirectory(prefix="nightcast-model-") as folder:
-            save_model(model, Path(folder))
             # model.json names the digests of the others, so it goes last.
-            for name in sorted(MODEL_FILES, key=lambda name: name == "model.json"):
+            for name in save_model(model, Path(folder)):
                 reference = stage.storage.upload(Path(folder) / name, stage.place("model", name), BYTES)
-        self.log.info("trained on %s records, %s weights", model.training["records"], model.featurizer.n_features)
+        self.log.info(
+            "%s: trained on %s records, %s, size %s",
+            model.learner,
+            model.training["records"],
+            ", ".join(f"validation {name} {value:.6g}" for name, value in model.training["validation"].items()),
+            model.predictor.size,
+        )
         return {**reference, "media_type": JSON, "rows": model.training["records"]}

@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from isal import isal_zlib
 
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper, NumberedPart, read_batches
-from nightcast.datasource.schema import AttributeType
 from nightcast.errors import PredictionError
-from nightcast.mlmodel.files import MLModel
+from nightcast.mlmodel.model import MLModel
 from nightcast.mlmodel.scoring import for_model
+from nightcast.prediction.answers import Answers
 from nightcast.prediction.lines import REJECTED_HEADER, result_lines
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _GZIP_LEVEL = 1
 _GZIP_CONTAINER = 31  # zlib's largest window, in gzip's frame
+# Three times as fast as zlib's level 1, and smaller; the stubs of isal do not know what its functions take.
+_compressobj: Any = isal_zlib.compressobj
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,19 @@ def predict(
     directory: Path,
     source: ByteSource,
     mapper: Mapper = map,
+    *,
+    level: float | None = None,
 ) -> BatchPrediction:
     """Score all records of a datasource.
 
-    Each part gives one file ``<id>-<input file name>.gz``: a header line, then one line per record in input order,
-    ``[tag,][trueLabel,]score``. ``tag`` is the row id of the schema, ``trueLabel`` the target where the data have it;
-    numbers are written as :func:`nightcast.prediction.formatting.format_scores` says. A record fails, and has an empty
-    line, when it was rejected, a cell that the model uses can not be read, or its score is not a finite 32-bit number;
-    a missing number is no failure. ``rejected/<id>-<input file name>.csv.gz`` tells the reasons. The same model and
-    records give the same bytes. Files appear when all parts are done; after an error there are none.
+    Each part gives one file ``<id>-<input file name>.gz``: a header line, then one line per record in input order:
+    ``[tag,][trueLabel,]score[,lower,upper]`` of a REGRESSION, ``[tag,][trueLabel,]bestAnswer,score`` of a BINARY and
+    ``[tag,][trueLabel,]bestAnswer,`` and one score a class of a MULTICLASS model.
+    ``tag`` is the row id of the schema, ``trueLabel`` the target where the data have it; numbers are written as
+    :func:`nightcast.prediction.formatting.format_scores` says. A record fails, and has an empty line, when it was
+    rejected, a cell that the model uses can not be read, its score is not a finite 32-bit number, or its tag or label
+    holds a line end; a missing number is no failure. ``rejected/<id>-<input file name>.csv.gz`` tells the reasons.
+    The same model and records give the same bytes. Files appear when all parts are done; after an error there are none.
 
     Parameters
     ----------
@@ -99,11 +106,13 @@ def predict(
         Where the files go; it is made if it is not there.
     mapper
         Applies the part function; workers write to `directory` themselves.
+    level
+        REGRESSION: write prediction intervals that are to enclose this share of the true values.
 
     Raises
     ------
     PredictionError
-        If the id is malformed, there is no part, or the directory can not be written.
+        If the id is malformed, there is no part, the directory can not be written, or the model has no intervals.
     SchemaError
         If the datasource lacks an attribute that the model reads.
     """
@@ -111,12 +120,13 @@ def predict(
         raise PredictionError(
             f"the batch prediction id {batch_prediction_id!r:.80} must have 1 to 64 letters, digits, '_', '-' or '.'."
         )
+    answers = Answers(model, level)
     seen_as = for_model(model, datasource)
     if not seen_as.parts:
         raise PredictionError("the datasource has no parts, so there is nothing to predict: check the query's period.")
     names = result_names(batch_prediction_id, [part.uri for part in seen_as.parts])
     with _fresh(directory, names):
-        score = partial(predict_part, model=model, directory=directory, source=source)
+        score = partial(predict_part, answers=answers, directory=directory, source=source)
         counts = list(mapper(score, list(zip(seen_as.numbered(), names, strict=True))))
         results = [
             _published(directory, part.uri, name, *count)
@@ -163,22 +173,18 @@ def result_names(batch_prediction_id: str, uris: list[str]) -> list[str]:
 
 
 def predict_part(
-    task: tuple[NumberedPart, str], model: MLModel, directory: Path, source: ByteSource
+    task: tuple[NumberedPart, str], answers: Answers, directory: Path, source: ByteSource
 ) -> tuple[int, int]:
     """Write the unpublished files of one part; returns the numbers of records and of failed ones."""
     numbered, name = task
-    schema = numbered.schema
-    numeric = schema.target is not None and schema.type_of(schema.target) is AttributeType.NUMERIC
-    label = schema.target if numeric else None
-    columns = model.featurizer.columns
-    wanted = tuple(dict.fromkeys(one for one in (schema.row_id, label, *columns) if one is not None))
-    header = [*(["tag"] if schema.row_id else []), *(["trueLabel"] if label else []), "score"]
+    schema, columns = numbered.schema, answers.model.columns
+    wanted = tuple(dict.fromkeys(one for one in (schema.row_id, schema.target, *columns) if one is not None))
     records = failed = 0
     result, rejected = _Gzip(_unpublished(directory, name)), _Gzip(_unpublished(directory, _rejected_name(name)))
     with result, rejected:
-        result.write((",".join(header) + "\n").encode())
+        result.write((",".join(answers.header(schema)) + "\n").encode())
         for batch in read_batches(numbered, source, wanted):
-            lines = result_lines(batch, model.predict(batch), schema, columns, label)
+            lines = result_lines(batch, answers, schema, columns)
             result.write(lines.text)
             if lines.rejected:
                 rejected.write((b"" if failed else REJECTED_HEADER) + lines.rejected)
@@ -193,7 +199,7 @@ class _Gzip:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file: BinaryIO | None = None
-        self.compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_CONTAINER)
+        self.compressor = _compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_CONTAINER)
 
     def write(self, content: bytes) -> None:
         """Add content; the file is made by the first of it."""

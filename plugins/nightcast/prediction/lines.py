@@ -13,27 +13,22 @@ import pyarrow.compute as pc
 from nightcast.datasource.arrow_arrays import (
     Array,
     Bools,
-    Floats,
     Ints,
     bool_array,
-    bool_values,
     int_array,
-    numbers,
     string_spans,
-    valid_mask,
 )
 from nightcast.datasource.parts import Batch
 from nightcast.datasource.schema import AttributeType, Schema
-from nightcast.prediction.formatting import format_scores
+from nightcast.prediction.answers import Answers
+from nightcast.prediction.csv_fields import line_fields, quoted_field
 from nightcast.recipe.tokens import joined, one_text, text_array
 
 Fault: TypeAlias = tuple[Ints, str, str]
 """Places of records in a batch, ascending, the attribute at fault or nothing, and the reason."""
 
-_SPECIAL = '[",\r\n]'
 _INVALID = {AttributeType.NUMERIC: "not a finite number", AttributeType.BINARY: "not a form of true or false"}
 _NOT_FINITE = "the score is not a finite 32-bit number"
-_LINE_END = "the row id holds a line end"
 REJECTED_HEADER = b"record,attribute,reason\n"
 
 
@@ -57,41 +52,36 @@ class Lines:
     rejected: bytes
 
 
-def result_lines(batch: Batch, scores: Floats, schema: Schema, columns: Sequence[str], label: str | None) -> Lines:
-    """Write the lines of a batch: ``[tag,][trueLabel,]score``.
+def result_lines(batch: Batch, answers: Answers, schema: Schema, columns: Sequence[str]) -> Lines:
+    """Write the lines of a batch: ``[tag,][trueLabel,]`` and the model's answer.
 
     Parameters
     ----------
     batch
-        Records with the columns that the model reads, the row id if the schema has one, and the label if there is one.
+        Records with the columns that the model reads, the row id and the target if the schema has them.
         Its rejected records fail for the reason that they were rejected for.
-    scores
-        float64 of shape (len(batch),).
+    answers
+        Predicts, and knows the columns.
     schema
-        Types of the attributes, and the row id.
+        Types of the attributes, the row id and the target.
     columns
         Attributes that the model reads: an invalid cell in one of them fails the record.
-    label
-        Attribute whose values are the true labels.
     """
-    written = format_scores(scores, line_end=True)
+    written, finite = answers.fields(answers.model.predict(batch))
     faults = [
         (np.flatnonzero(batch.invalid[name]), name, _INVALID[schema.type_of(name)])
         for name in columns
         if name in batch.invalid
     ]
-    finite = valid_mask(written)
     if finite is not None:
         faults.append((np.flatnonzero(~finite), "", _NOT_FINITE))
     fields = []
     if schema.row_id is not None:
-        tags, broken = tag_texts(batch.columns[schema.row_id])
-        fields.append(tags)
-        if broken is not None:
-            faults.append((np.flatnonzero(broken), schema.row_id, _LINE_END))
-    if label is not None:
-        fields.append(_filled(_labels(batch.columns[label])))
-    lines: Array = joined([*fields, written], ",") if fields else written
+        fields.append(_whole(line_fields(batch.columns[schema.row_id]), schema.row_id, "row id", faults))
+    if schema.target is not None:
+        fields.append(_whole(answers.labels(batch), schema.target, "target", faults))
+    fields += written
+    lines: Array = joined(fields, ",") if len(fields) > 1 else fields[0]
     faults = _with_rejected(faults, batch)
     failed = np.zeros(len(batch), dtype=np.bool_)
     for places, _, _ in faults:
@@ -101,24 +91,12 @@ def result_lines(batch: Batch, scores: Floats, schema: Schema, columns: Sequence
     return Lines(_content(lines), int(failed.sum()), _rejected(batch.first_record, faults))
 
 
-def tag_texts(array: Array) -> tuple[Array, Bools | None]:
-    """Values of the row id as CSV fields, and a mask of those with a line end, if there are any.
-
-    A value with a comma or a quote is put in double quotes (RFC 4180). A line end can not be written: lines
-    would no longer belong to records one by one.
-    """
-    text: Array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-    if not pa.types.is_string(text.type):
-        text = pc.cast(text, pa.string())
-    text = _filled(text)
-    special = bool_values(pc.match_substring_regex(text, pattern=_SPECIAL))
-    if not special.any():
-        return text, None
-    doubled: Array = pc.replace_substring(text, pattern='"', replacement='""')
-    quote = text_array(['"']).take(int_array(np.zeros(len(text), dtype=np.int64)))
-    text = pc.if_else(bool_array(special), joined([quote, doubled, quote], ""), text)
-    broken = bool_values(pc.match_substring_regex(text, pattern="[\r\n]"))
-    return text, broken if broken.any() else None
+def _whole(cells: tuple[Array, Bools | None], name: str, what: str, faults: list[Fault]) -> Array:
+    """The cells; those with a line end are added to the faults."""
+    fields, broken = cells
+    if broken is not None:
+        faults.append((np.flatnonzero(broken), name, f"the {what} holds a line end"))
+    return fields
 
 
 def _with_rejected(faults: list[Fault], batch: Batch) -> list[Fault]:
@@ -133,16 +111,6 @@ def _with_rejected(faults: list[Fault], batch: Batch) -> list[Fault]:
     return read + [(np.array(places), "", reason) for reason, places in reasons.items()]
 
 
-def _labels(array: Array) -> Array:
-    values, valid = numbers(array)
-    return format_scores(values if valid is None else np.where(valid, values, np.nan))
-
-
-def _filled(texts: Array) -> Array:
-    filled: Array = pc.coalesce(texts, one_text("")) if texts.null_count else texts
-    return filled
-
-
 def _content(texts: Array) -> bytes:
     data, offsets = string_spans(texts)
     return data[offsets[0] : offsets[-1]].tobytes()
@@ -155,10 +123,6 @@ def _rejected(first_record: int, faults: Sequence[Fault]) -> bytes:
     kinds = np.repeat(np.arange(len(faults)), sizes)
     records: Ints = np.concatenate([places for places, _, _ in faults]) + first_record
     order = np.lexsort((kinds, records))
-    reasons = text_array([f"{_field(name)},{_field(reason)}\n" for _, name, reason in faults])
+    reasons = text_array([f"{quoted_field(name)},{quoted_field(reason)}\n" for _, name, reason in faults])
     cast: Any = pc.cast
     return _content(joined([cast(int_array(records[order]), pa.string()), reasons.take(int_array(kinds[order]))], ","))
-
-
-def _field(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text

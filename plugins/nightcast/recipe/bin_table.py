@@ -11,6 +11,8 @@ from nightcast.datasource.arrow_arrays import Floats, Ints
 
 # Cells that fit in a processor's second cache together with a batch.
 _CELLS = 16_384
+# Values whose intermediate results fit there, too.
+_CHUNK = 16_384
 # Bits of a float64 that tell 256 cells an octave.
 _SHIFT = np.int64(44)
 # With more edges in one cell, a search is faster.
@@ -97,11 +99,15 @@ def _looked_up(edges: Floats, cells: Callable[[Floats], Ints]) -> Callable[[Floa
         rounds.append(own)
 
     def codes(values: Floats) -> Ints:
-        places = cells(values)
-        np.minimum(places, len(counts) - 1, out=places)
-        found: Ints = before[places]
-        for own in rounds:
-            found += values >= own[places]
+        found = np.empty(len(values), dtype=np.int64)
+        for begin in range(0, len(values), _CHUNK):
+            some, chosen = values[begin : begin + _CHUNK], found[begin : begin + _CHUNK]
+            places = cells(some)
+            # A value in a cell behind that of the last edge is above it, too.
+            np.minimum(places, len(counts) - 1, out=places)
+            np.take(before, places, out=chosen, mode="clip")
+            for own in rounds:
+                chosen += some >= own.take(places, mode="clip")
         return found
 
     return codes

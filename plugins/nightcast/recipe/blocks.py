@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightcast.datasource.arrow_arrays import Array, Ints, coded, fixed_values, valid_mask
-from nightcast.recipe.expressions import Call, Expression, ValueType, Variable
+from nightcast.recipe.expressions import Call, Expression, ValueType, Variable, unscaled
 from nightcast.recipe.pieces import Dense, ManyHot, OneHot, Piece
 from nightcast.recipe.tokens import list_offsets, text_array
 from nightcast.recipe.values import BatchValues, Entries
@@ -39,12 +39,12 @@ class BinaryBlock:
 
 @dataclass(frozen=True)
 class NumberBlock:
-    """A NUMERIC attribute as ``(value - mean) / scale``; a missing one is 0, and sets its indicator if there is one.
+    """A number as ``(value - mean) / scale``; a missing one is 0, and sets its indicator if there is one.
 
     Parameters
     ----------
     mean, scale
-        Those of the training data for ``normalize``, 0 and 1 for the attribute itself.
+        Those of the training data for ``normalize``, 0 and 1 for the number itself.
     center
         Mean of the feature over the values that are there: sums of squares about it lose fewer digits.
     indicator
@@ -60,14 +60,12 @@ class NumberBlock:
     @property
     def names(self) -> list[str]:
         """Names of the features."""
-        [variable] = self.expression.variables()
-        own = variable.name if isinstance(self.expression, Variable) else str(self.expression)
-        return [own, missing_name(variable)] if self.indicator else [own]
+        own = self.expression.name if isinstance(self.expression, Variable) else str(self.expression)
+        return [own, *indicator_names(self.expression, self.indicator)]
 
     def pieces(self, values: BatchValues, start: int) -> list[Piece]:
         """The features of a batch, in columns from ``start``."""
-        [variable] = self.expression.variables()
-        found, valid = values.numbers(variable.name)
+        found, valid = values.number(unscaled(self.expression))
         if valid is not None:
             found = np.where(valid, found, self.mean)
         if (self.mean, self.scale) != (0.0, 1.0):
@@ -81,7 +79,7 @@ class NumberBlock:
 
 @dataclass(frozen=True)
 class BinBlock:
-    """One indicator per bin of a ``quantile_bin``, and one more for missing values if ``indicator``."""
+    """One indicator per bin, such as those of a ``quantile_bin``, and one for missing values if ``indicator``."""
 
     expression: Call
     bins: int
@@ -90,9 +88,8 @@ class BinBlock:
     @property
     def names(self) -> list[str]:
         """Names of the features."""
-        [variable] = self.expression.variables()
         own = [f"{self.expression}={number}" for number in range(1, self.bins + 1)]
-        return [*own, missing_name(variable)] if self.indicator else own
+        return [*own, *indicator_names(self.expression, self.indicator)]
 
     def pieces(self, values: BatchValues, start: int) -> list[Piece]:
         """The features of a batch, in columns from ``start``."""
@@ -157,9 +154,29 @@ class VocabularyBlock:
 Block = BinaryBlock | NumberBlock | BinBlock | VocabularyBlock
 
 
-def missing_name(variable: Variable) -> str:
-    """Name of the indicator that a number is missing."""
-    return f"{variable.name}=missing"
+def missing_name(expression: Expression) -> str | None:
+    """Name of the indicator that a number is missing, or None if it never is.
+
+    The missing values of an attribute have one indicator, whatever is made of it. ``log`` makes missing values of its
+    own, and ``impute`` leaves none.
+
+    Examples
+    --------
+    >>> price = Variable("price", ValueType.NUMERIC)
+    >>> missing_name(Call("clip", (price,), (0, 9))), missing_name(Call("normalize", (Call("log", (price,)),)))
+    ('price=missing', 'log(price)=missing')
+    """
+    while isinstance(expression, Call) and expression.function != "log":
+        if expression.function == "impute":
+            return None
+        [expression] = expression.arguments
+    return f"{expression.name if isinstance(expression, Variable) else expression}=missing"
+
+
+def indicator_names(expression: Expression, indicator: bool) -> list[str]:
+    """The name of the indicator of missing values as a list, which is empty if there is none."""
+    name = missing_name(expression)
+    return [name] if indicator and name is not None else []
 
 
 def block_starts(blocks: Sequence[Block]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 # A name that holds one of these, or does not start with a letter, is written in quotes.
 SPECIAL = ",'\"\t\r\n()\\"
@@ -20,28 +21,91 @@ class ValueType(StrEnum):
     TOKENS = "TOKENS"
 
 
+class ParameterType(StrEnum):
+    """What stands behind the argument of a function."""
+
+    WHOLE = "whole number"
+    NUMBER = "number"
+    DAY = "day"
+
+
+Parameter = int | float | str
+"""A number, or a day as ``2008-12-31``."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Which parameters a function takes.
+
+    Parameters
+    ----------
+    type
+        What each of them is.
+    fewest, most
+        How many there are.
+    low, high
+        Range of whole numbers, both ends included.
+    """
+
+    type: ParameterType
+    fewest: int = 1
+    most: int = 1
+    low: int = 0
+    high: int = 0
+
+
 @dataclass(frozen=True)
 class Function:
-    """A transformation: what it takes, what it gives, and the range of its whole-number parameter."""
+    """A transformation.
+
+    Parameters
+    ----------
+    takes, gives
+        Types of its arguments and of its values.
+    parameters
+        What follows its one argument, if anything does.
+    arguments
+        Fewest and most arguments.
+    extension
+        Whether Amazon ML does not have it.
+    of_dates
+        Whether its argument is an attribute of dates.
+    bins
+        How many values it gives, written 1, 2, 3 ..., where that is known in advance.
+    """
 
     takes: frozenset[ValueType]
     gives: ValueType
-    parameter: tuple[int, int] | None = None
+    parameters: Parameters | None = None
     arguments: tuple[int, int] = (1, 1)
+    extension: bool = False
+    of_dates: bool = False
+    bins: int | None = None
 
 
 _TEXT, _NUMERIC = frozenset({ValueType.TEXT}), frozenset({ValueType.NUMERIC})
+_DATES = frozenset({ValueType.TEXT, ValueType.CATEGORICAL})
+_WORDS = Parameters(ParameterType.WHOLE, low=2, high=10)
 FUNCTIONS: dict[str, Function] = {
     "lowercase": Function(_TEXT, ValueType.TEXT),
     "no_punct": Function(_TEXT, ValueType.TEXT),
-    "ngram": Function(_TEXT, ValueType.TOKENS, (2, 10)),
-    "osb": Function(_TEXT, ValueType.TOKENS, (2, 10)),
+    "ngram": Function(_TEXT, ValueType.TOKENS, _WORDS),
+    "osb": Function(_TEXT, ValueType.TOKENS, _WORDS),
     # The developer guide was read with 5, a book on the service with 2 as the least number of bins.
-    "quantile_bin": Function(_NUMERIC, ValueType.CATEGORICAL, (2, 1000)),
+    "quantile_bin": Function(_NUMERIC, ValueType.CATEGORICAL, Parameters(ParameterType.WHOLE, low=2, high=1000)),
     "normalize": Function(_NUMERIC, ValueType.NUMERIC),
     "cartesian": Function(
         frozenset({ValueType.TEXT, ValueType.CATEGORICAL, ValueType.TOKENS}), ValueType.TOKENS, arguments=(2, 10)
     ),
+    "year": Function(_DATES, ValueType.NUMERIC, extension=True, of_dates=True),
+    "month": Function(_DATES, ValueType.CATEGORICAL, extension=True, of_dates=True, bins=12),
+    "week": Function(_DATES, ValueType.CATEGORICAL, extension=True, of_dates=True, bins=53),
+    "weekday": Function(_DATES, ValueType.CATEGORICAL, extension=True, of_dates=True, bins=7),
+    "days_since": Function(_DATES, ValueType.NUMERIC, Parameters(ParameterType.DAY), extension=True, of_dates=True),
+    "log": Function(_NUMERIC, ValueType.NUMERIC, extension=True),
+    "clip": Function(_NUMERIC, ValueType.NUMERIC, Parameters(ParameterType.NUMBER, 2, 2), extension=True),
+    "impute": Function(_NUMERIC, ValueType.NUMERIC, Parameters(ParameterType.NUMBER), extension=True),
+    "bucket": Function(_NUMERIC, ValueType.CATEGORICAL, Parameters(ParameterType.NUMBER, 1, 999), extension=True),
 }
 
 
@@ -71,7 +135,7 @@ class Call:
 
     function: str
     arguments: tuple[Expression, ...]
-    parameter: int | None = None
+    parameters: tuple[Parameter, ...] = ()
 
     @property
     def type(self) -> ValueType:
@@ -85,8 +149,7 @@ class Call:
 
     def __str__(self) -> str:
         pieces = [str(argument) for argument in self.arguments]
-        if self.parameter is not None:
-            pieces.append(str(self.parameter))
+        pieces += [f"'{one}'" if isinstance(one, str) else repr(one) for one in self.parameters]
         return f"{self.function}({','.join(pieces)})"
 
     def variables(self) -> Iterator[Variable]:
@@ -98,13 +161,30 @@ class Call:
 Expression = Variable | Call
 
 
-def bin_calls(expression: Expression) -> Iterator[Call]:
-    """Every ``quantile_bin`` in an expression."""
+def calls(expression: Expression, function: str) -> Iterator[Call]:
+    """Every call of a function in an expression, outer ones first."""
     if isinstance(expression, Call):
-        if expression.function == "quantile_bin":
+        if expression.function == function:
             yield expression
         for argument in expression.arguments:
-            yield from bin_calls(argument)
+            yield from calls(argument, function)
+
+
+def unscaled(expression: Expression) -> Expression:
+    """A number without the ``normalize`` around it, which changes neither its bins nor what it is normalized to."""
+    while isinstance(expression, Call) and expression.function == "normalize":
+        [expression] = expression.arguments
+    return expression
+
+
+def is_binned(expression: Expression) -> TypeGuard[Call]:
+    """Whether the values of an expression are the numbers 1, 2, 3 ... of bins."""
+    return isinstance(expression, Call) and expression.type is ValueType.CATEGORICAL
+
+
+def is_calendar(expression: Expression) -> bool:
+    """Whether it is a part of dates of which each value has an indicator: a missing one adds nothing."""
+    return isinstance(expression, Call) and FUNCTIONS[expression.function].bins is not None
 
 
 def quoted(name: str, always: bool = False) -> str:

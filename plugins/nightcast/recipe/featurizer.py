@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
-from nightcast.datasource.insights import CategoricalInsights, Insights, NumericInsights, TextInsights
+from nightcast.datasource.insights import CategoricalInsights, Insights, TextInsights
 from nightcast.datasource.parts import Batch
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.datasource.strict_json import parse_object
 from nightcast.errors import RecipeError
-from nightcast.recipe.bins import bin_edges
 from nightcast.recipe.blocks import (
     BinaryBlock,
     BinBlock,
@@ -29,11 +28,13 @@ from nightcast.recipe.blocks import (
     NumberBlock,
     VocabularyBlock,
     block_starts,
+    missing_name,
 )
-from nightcast.recipe.expressions import Call, Expression, ValueType, Variable, bin_calls
+from nightcast.recipe.expressions import Expression, ValueType, Variable, calls, is_binned, is_calendar, unscaled
 from nightcast.recipe.grammar import Recipe, parse_recipe
+from nightcast.recipe.number_statistics import distribution, quantile_edges
 from nightcast.recipe.pieces import Piece, to_csr
-from nightcast.recipe.values import BatchValues
+from nightcast.recipe.values import BatchValues, bin_count
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -193,41 +194,31 @@ class _Builder:
         self.indicated: set[str] = set()
 
     def block(self, output: Expression) -> Block:
-        for call in bin_calls(output):
-            [variable] = call.variables()
-            self.edges[str(call)] = bin_edges(self.numeric(variable.name).quantiles, call.parameter or 0)
+        for call in calls(output, "quantile_bin"):
+            self.edges[str(call)] = quantile_edges(call, self.insights)
         if isinstance(output, Variable) and output.type is ValueType.BINARY:
             return BinaryBlock(output)
-        if isinstance(output, Call) and output.function == "quantile_bin":
-            return BinBlock(output, len(self.edges[str(output)]) + 1, self.indicator(output))
+        if is_binned(output):
+            return BinBlock(output, bin_count(output, self.edges), self.indicator(output))
         if output.type is ValueType.NUMERIC:
             return self.number(output)
         self.counts[output] = self.vocabulary(output)
         return VocabularyBlock(output, tuple(value for value, _ in self.counts[output]))
 
     def number(self, output: Expression) -> NumberBlock:
-        [variable] = output.variables()
-        found = self.numeric(variable.name)
-        mean = found.mean or 0.0
-        if isinstance(output, Variable):
-            return NumberBlock(output, 0.0, 1.0, mean, self.indicator(output))
+        found = distribution(unscaled(output), self.insights)
+        if unscaled(output) is output:
+            return NumberBlock(output, 0.0, 1.0, found.mean, self.indicator(output))
         # A constant has no variance to divide by; normalized, it is 0.
-        return NumberBlock(output, mean, found.std or 1.0, 0.0, self.indicator(output))
+        return NumberBlock(output, found.mean, found.std or 1.0, 0.0, self.indicator(output))
 
     def indicator(self, output: Expression) -> bool:
-        """Whether this output is the first one to read its number."""
-        [variable] = output.variables()
-        first = variable.name not in self.indicated
-        self.indicated.add(variable.name)
+        """Whether this output is the first one to read a number that may be missing."""
+        name = None if is_calendar(output) else missing_name(output)
+        first = name is not None and name not in self.indicated
+        if name is not None:
+            self.indicated.add(name)
         return first
-
-    def numeric(self, name: str) -> NumericInsights:
-        found = self.insights.attributes.get(name)
-        if not isinstance(found, NumericInsights):
-            raise RecipeError(
-                f"the insights know no NUMERIC attribute {name!r}: compute them with the schema of the recipe."
-            )
-        return found
 
     def vocabulary(self, output: Expression) -> Counts:
         if str(output) in self.vocabularies:
@@ -280,6 +271,6 @@ def _block_of(
         return BinaryBlock(output)
     if "mean" in document:
         return NumberBlock(output, document["mean"], document["scale"], document["center"], document["missing"])
-    if isinstance(output, Call) and "missing" in document:
-        return BinBlock(output, len(edges[str(output)]) + 1, document["missing"])
+    if is_binned(output) and "missing" in document:
+        return BinBlock(output, bin_count(output, edges), document["missing"])
     return VocabularyBlock(output, tuple(document["vocabulary"]))

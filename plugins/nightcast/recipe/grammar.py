@@ -1,8 +1,8 @@
 """Recipes: which attributes are learnt from, and in which form.
 
 A recipe is a JSON object with ``groups``, ``assignments`` and ``outputs``, in this order; its grammar is
-Amazon ML's. Groups and assignments are resolved and types are checked against the schema
-here, before any data are read, so that what remains is a plain list of typed expressions.
+Amazon ML's, with more functions, which ``strict`` refuses. Groups and assignments are resolved and types are checked
+against the schema here, before any data are read, so that what remains is a plain list of typed expressions.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nightcast.datasource.schema import AttributeType, Schema
 from nightcast.errors import RecipeError
 from nightcast.recipe.document import Document, Quote, read_document, recipe_error
-from nightcast.recipe.expressions import FUNCTIONS, Call, Expression, Function, ValueType, Variable
+from nightcast.recipe.expressions import FUNCTIONS, Call, Expression, Function, ValueType, Variable, unscaled
+from nightcast.recipe.parameters import split_parameters
 from nightcast.recipe.syntax import CallNode, Name, Node, Number, parse_expression_text, parse_name
 
 MAX_OUTPUTS = 10_000
@@ -56,7 +57,7 @@ class Recipe:
         return tuple(dict.fromkeys(variable.name for output in self.outputs for variable in output.variables()))
 
 
-def parse_recipe(text: str, schema: Schema) -> Recipe:
+def parse_recipe(text: str, schema: Schema, *, strict: bool = False) -> Recipe:
     """Read a recipe and check it against the schema.
 
     Parameters
@@ -66,6 +67,8 @@ def parse_recipe(text: str, schema: Schema) -> Recipe:
     schema
         Says which attributes there are and of which type. Target, row id and excluded attributes are not
         members of predefined groups, and can not be named.
+    strict
+        Whether functions that Amazon ML does not have are errors.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def parse_recipe(text: str, schema: Schema) -> Recipe:
         parameter, a definition that needs itself, more than 10,000 outputs, or none.
     """
     document = read_document(text)
-    resolver = _Resolver(document, schema)
+    resolver = _Resolver(document, schema, strict)
     found: dict[Expression, None] = {}
     for output in document.outputs:
         node = parse_expression_text(text, output, comment=True)
@@ -94,9 +97,10 @@ def parse_recipe(text: str, schema: Schema) -> Recipe:
 class _Resolver:
     """Knows what each name stands for; definitions are resolved when they are first used."""
 
-    def __init__(self, document: Document, schema: Schema) -> None:
+    def __init__(self, document: Document, schema: Schema, strict: bool) -> None:
         self.text = document.text
         self.schema = schema
+        self.functions = {name: one for name, one in FUNCTIONS.items() if not (strict and one.extension)}
         inputs = schema.inputs
         self.variables = {item.name: Variable(item.name, ValueType(item.type.value)) for item in inputs}
         self.known: dict[str, tuple[Expression, ...]] = {
@@ -142,12 +146,17 @@ class _Resolver:
             return self.lookup(node)
         if node.function in _GROUP_FUNCTIONS:
             raise self.fault(node.place, f'{node.function}(...) defines a group; move it to "groups" and use its name')
-        if node.function not in FUNCTIONS:
-            raise self.fault(node.place, f"{node.function!r} is no function{_similar(node.function, FUNCTIONS)}")
-        return self.call(node, FUNCTIONS[node.function])
+        if node.function not in self.functions:
+            raise self.fault(node.place, self.unknown_function(node.function))
+        return self.call(node, self.functions[node.function])
+
+    def unknown_function(self, name: str) -> str:
+        if name in FUNCTIONS:
+            return f"{name!r} is an extension, which Amazon ML does not have; leave it out, or read without strict"
+        return f"{name!r} is no function{_similar(name, self.functions)}"
 
     def call(self, node: CallNode, function: Function) -> tuple[Expression, ...]:
-        arguments, parameter = self.split_parameter(node, function)
+        arguments, parameters = split_parameters(node, function, self.fault)
         low, high = function.arguments
         if not low <= len(arguments) <= high:
             wanted = str(low) if low == high else f"{low} to {high}"
@@ -155,21 +164,10 @@ class _Resolver:
         choices = [self.checked(node.function, function, argument) for argument in arguments]
         if math.prod(len(choice) for choice in choices) > MAX_OUTPUTS:
             raise self.fault(node.place, f"this makes more than {MAX_OUTPUTS:,} output variables; name smaller groups")
-        found = tuple(Call(node.function, combination, parameter) for combination in itertools.product(*choices))
+        found = tuple(Call(node.function, combination, parameters) for combination in itertools.product(*choices))
         if any(sum(argument.size for argument in one.arguments) >= _MAX_SIZE for one in found):
             raise self.fault(node.place, f"with its assignments put in, this has more than {_MAX_SIZE} pieces")
         return found
-
-    def split_parameter(self, node: CallNode, function: Function) -> tuple[Sequence[Node], int | None]:
-        if function.parameter is None:
-            return node.arguments, None
-        low, high = function.parameter
-        last = node.arguments[-1]
-        if not isinstance(last, Number) or not low <= last.value <= high:
-            raise self.fault(
-                last.place, f"the last argument of {node.function} must be a whole number from {low} to {high}"
-            )
-        return node.arguments[:-1], last.value
 
     def checked(self, name: str, function: Function, node: Node) -> tuple[Expression, ...]:
         members = self.resolve(node)
@@ -177,6 +175,10 @@ class _Resolver:
             if member.type not in function.takes:
                 wanted = " or ".join(kind for kind in ValueType if kind in function.takes)
                 raise self.fault(node.place, f"{name} takes {wanted}, and {member} is {member.type}")
+            if function.of_dates and not isinstance(member, Variable):
+                raise self.fault(node.place, f"{name} takes an attribute of dates, and {member} is none")
+            if function.extension and unscaled(member) is not member:
+                raise self.fault(node.place, f"{name} takes a number as it is; put normalize around {name} instead")
         return members
 
     def group(self, node: Node) -> tuple[Expression, ...]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from nightcast.datasource.insights import Insights, NumericInsights
+from nightcast.datasource.insights import CategoricalInsights, Insights, NumericInsights, TextInsights
 from nightcast.datasource.schema import AttributeType, Schema
 from nightcast.errors import RecipeError
 from nightcast.recipe.bins import bin_edges, variance_within
-from nightcast.recipe.expressions import quoted
+from nightcast.recipe.expressions import Call, ValueType, Variable, quoted
+from nightcast.recipe.number_statistics import distribution
 
 BIN_COUNTS = (10, 20, 50, 100, 200, 500)
 _LEAST_EXPLAINED = 0.05
 
 
-def suggest_recipe(schema: Schema, insights: Insights) -> str:
+def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = False) -> str:
     """Suggest a recipe: all binary and categorical attributes, each number in bins, the tokens of all texts.
 
     Parameters
@@ -24,6 +25,9 @@ def suggest_recipe(schema: Schema, insights: Insights) -> str:
         Says what is learnt from: its inputs.
     insights
         Statistics of the training datasource; :func:`bin_count` says what they decide.
+    extensions
+        Whether to add weekday, month and bins of the days since the first one for each attribute that holds dates,
+        which Amazon ML could not read.
 
     Returns
     -------
@@ -47,6 +51,7 @@ def suggest_recipe(schema: Schema, insights: Insights) -> str:
     outputs = [f"ALL_{kind}" for kind in (AttributeType.BINARY, AttributeType.CATEGORICAL) if kind in types]
     outputs += [f"quantile_bin(NUMERIC_VARS_QB_{bins},{bins})" for bins in sorted(groups, reverse=True)]
     outputs += ["ALL_TEXT"] if AttributeType.TEXT in types else []
+    outputs += _date_outputs(schema, insights) if extensions else []
     if not outputs:
         raise RecipeError("the schema has no attribute to learn from: exclude fewer, or select more columns.")
     recipe = {
@@ -57,6 +62,21 @@ def suggest_recipe(schema: Schema, insights: Insights) -> str:
         "outputs": outputs,
     }
     return json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
+
+
+def _date_outputs(schema: Schema, insights: Insights) -> list[str]:
+    outputs: list[str] = []
+    for attribute in schema.inputs:
+        found = insights.attributes.get(attribute.name)
+        dates = found.dates if isinstance(found, CategoricalInsights | TextInsights) else None
+        # Of one day there is nothing to learn.
+        if dates is not None and dates.first < dates.last:
+            variable = Variable(attribute.name, ValueType(attribute.type.value))
+            since = Call("days_since", (variable,), (dates.first,))
+            bins = bin_count(dates.values, distribution(since, insights).quantiles, None)
+            parts = [Call("weekday", (variable,)), Call("month", (variable,)), Call("quantile_bin", (since,), (bins,))]
+            outputs += [str(part) for part in parts]
+    return outputs
 
 
 def bin_count(values: int, quantiles: Sequence[float], correlation: float | None) -> int:

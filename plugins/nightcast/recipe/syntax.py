@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -12,7 +13,10 @@ _MAX_DEPTH = 50
 _WORD = re.compile(r"[^,'\"\t\r\n()\\]+")
 _BLANK = re.compile(r"[ \t\r\n]*")
 _QUOTED = re.compile(r"""(['"])((?:\\.|(?!\1)[^\\])*)\1""", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+# Whole numbers up to here are the same as float64 and as text.
+_LARGEST_WHOLE = 10**15
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,19 @@ class Name:
 
 @dataclass(frozen=True)
 class Number:
-    """A whole number: the parameter of a function."""
+    """A number: the parameter of a function.
 
-    value: int
+    Parameters
+    ----------
+    value
+        An int if it has no fraction and is below 10**15.
+    whole
+        Whether it is written as a whole number.
+    """
+
+    value: int | float
     place: int
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,13 +112,18 @@ class _Parser:
         word = self.word()
         if self.source.startswith("(", self.at):
             return CallNode(word, self.arguments(depth), place)
-        if _INTEGER.fullmatch(word):
-            if len(word) > 9:
-                raise self.fault(f"the number {word:.20} is too large", begin)
-            return Number(int(word), place)
+        if _NUMBER.fullmatch(word):
+            return self.number(word, begin)
         if not word[:1].isalpha():
             raise self.fault(f"{word!r} does not start with a letter; put the name in single quotes", begin)
         return Name(word, place)
+
+    def number(self, word: str, begin: int) -> Number:
+        value = float(word)
+        if not math.isfinite(value):
+            raise self.fault(f"the number {word:.20} is too large", begin)
+        exact = int(value) if value.is_integer() and abs(value) < _LARGEST_WHOLE else value
+        return Number(exact, self.quote.offsets[begin], _INTEGER.fullmatch(word) is not None)
 
     def arguments(self, depth: int) -> tuple[Node, ...]:
         self.at += 1

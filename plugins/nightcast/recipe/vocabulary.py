@@ -13,13 +13,13 @@ from functools import partial
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import int_array
-from nightcast.datasource.insights import Insights, NumericInsights
+from nightcast.datasource.insights import Insights
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.selection import selected_batches
-from nightcast.recipe.bins import bin_edges
-from nightcast.recipe.expressions import Call, Expression, ValueType, bin_calls
+from nightcast.recipe.expressions import Call, Expression, ValueType, calls
 from nightcast.recipe.grammar import Recipe
+from nightcast.recipe.number_statistics import quantile_edges
 from nightcast.recipe.values import BatchValues
 
 MAX_TOKENS = 10_000
@@ -100,13 +100,11 @@ def merge_tokens(totals: Sequence[Counter[str]], counts: Sequence[Counter[str]])
 
 def product_edges(expressions: Sequence[Expression], insights: Insights) -> Edges:
     """Edges of the bins inside the expressions, by the text of the ``quantile_bin``."""
-    found: Edges = {}
-    for call in (call for expression in expressions for call in bin_calls(expression)):
-        [variable] = call.variables()
-        statistics = insights.attributes.get(variable.name)
-        quantiles = statistics.quantiles if isinstance(statistics, NumericInsights) else []
-        found[str(call)] = bin_edges(quantiles, call.parameter or 2)
-    return found
+    return {
+        str(call): quantile_edges(call, insights)
+        for expression in expressions
+        for call in calls(expression, "quantile_bin")
+    }
 
 
 def _batch_tokens(batch: Batch, expression: Expression, edges: Edges) -> Counter[str]:

@@ -92,7 +92,7 @@ def histogram(
         f"{sum(counts):,} values from {write(edges[0])} to {write(edges[-1])}; the tallest bar, "
         f"{write(edges[tallest])} to {write(edges[tallest + 1])}, has {top:,}."
     )
-    return _svg(
+    return svg(
         [
             *bars,
             f'<line x1="{_LEFT}" x2="{width}" y1="{base}" y2="{base}" class="axis"/>',
@@ -139,7 +139,7 @@ def value_bars(values: Sequence[tuple[str, int]], records: int, title: str, othe
             "</g>"
         )
     described = "; ".join(f"{plain(value, 80)}: {count:,}" for value, count, _ in rows)
-    return _svg(marks, (NARROW, len(rows) * _ROW), title, described)
+    return svg(marks, (NARROW, len(rows) * _ROW), title, described)
 
 
 def bar(share: float, text: str) -> str:
@@ -203,7 +203,8 @@ def plain(text: str, characters: int = 200) -> str:
     return shown if len(shown) <= characters else shown[: characters - 1] + "…"
 
 
-def _svg(marks: Sequence[str], size: tuple[int, int], title: str, description: str) -> str:
+def svg(marks: Sequence[str], size: tuple[int, int], title: str, description: str) -> str:
+    """A drawing of marks that are SVG already, with words for readers of screens."""
     width, height = size
     return (
         f'<svg viewBox="0 0 {width} {height}" class="w{width}" role="img" aria-label="{escape(title)}">'

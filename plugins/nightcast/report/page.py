@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nightcast.report.charts import bar, histogram, number
+from nightcast.report.headline import headline
 from nightcast.report.templates import template
 
 _TOP_VALUES = 3
+_TITLES = {
+    "MAE": "mean absolute error",
+    "R2": "R²",
+    "falsePositiveRate": "false positive rate",
+    "f1": "F1",
+    "logLoss": "log loss",
+    "brierScore": "Brier score",
+    "shareOfOnes": "share of ones",
+    "sharePredictedOne": "share predicted one",
+    "recordsOfUnknownClasses": "records of unknown classes",
+}
 
 
 def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, Any]], predictions: Sequence[str]) -> str:
@@ -30,25 +43,41 @@ def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, An
         A whole HTML document.
     """
     insights, evaluation = contents["insights"], contents["evaluation"]
-    rmse = evaluation["performanceMetrics"]["RegressionRMSE"]
-    baseline = evaluation["baseline"]["RegressionRMSE"]
+    header = next(csv.reader(predictions[:1])) if predictions else []
     target = insights["attributes"][insights["target"]]
-    residuals = evaluation["residuals"]["histogram"]
+    residuals = evaluation.get("residuals", {}).get("histogram")
     return template("page.html.jinja").render(
         run=run,
         insights=insights,
         evaluation=evaluation,
-        rmse=rmse,
-        baseline=baseline,
-        improvement=100 * (1 - rmse / baseline) if baseline else None,
+        headline=headline(evaluation),
+        others=_others(evaluation["otherMetrics"]),
+        confusion=_confusion(evaluation.get("confusion")),
+        coverage=evaluation.get("intervals", []),
         attributes=_attributes(contents["schema"], insights),
         target_chart=_chart(target.get("histogram"), f"Distribution of {insights['target']}"),
+        target_summary=_SUMMARIES[_type_of(contents["schema"], insights["target"])](target, insights["records"]),
         residual_chart=_chart(residuals, "Residuals", mark=0.0),
-        outside=residuals["below"] + residuals["above"],
+        outside=residuals["below"] + residuals["above"] if residuals else 0,
         recipe=json.dumps(contents["recipe"], indent=2, ensure_ascii=False),
-        header=predictions[0].split(",") if predictions else [],
-        predictions=[line.split(",") if line else [] for line in predictions[1:]],
+        header=header,
+        predictions=[next(csv.reader([line])) if line else [] for line in predictions[1:]],
     )
+
+
+def _others(metrics: Mapping[str, Any]) -> str:
+    """Metrics in one line."""
+    return ", ".join(f"{_TITLES.get(name, name)} {number(value)}" for name, value in metrics.items())
+
+
+def _confusion(confusion: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Classes, and rows of counts by true class: of two classes in Amazon ML's terms, or of several."""
+    if not confusion:
+        return None
+    if "classes" in confusion:
+        return dict(confusion)
+    rows = (("trueNegatives", "falsePositives"), ("falseNegatives", "truePositives"))
+    return {"classes": ["0", "1"], "counts": [[confusion[name] for name in row] for row in rows]}
 
 
 def _attributes(schema: Mapping[str, Any], insights: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -71,6 +100,10 @@ def _attributes(schema: Mapping[str, Any], insights: Mapping[str, Any]) -> list[
             }
         )
     return rows
+
+
+def _type_of(schema: Mapping[str, Any], name: str) -> str:
+    return next(str(one["attributeType"]) for one in schema["attributes"] if one["attributeName"] == name)
 
 
 def _role(schema: Mapping[str, Any], name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightcast.errors import ReportError
+from nightcast.report.headline import headline
 
 if TYPE_CHECKING:
     from nightcast.storage import Storage
@@ -17,7 +18,7 @@ _LINES = 6
 
 
 def run_summary(storage: Storage, uri: str) -> str:
-    """Records, RMSE beside its baseline, the first predictions, and where everything lies.
+    """Records, the metric beside its baseline, the first predictions, and where everything lies.
 
     Parameters
     ----------
@@ -31,15 +32,14 @@ def run_summary(storage: Storage, uri: str) -> str:
     """
     run = read_run(storage, uri)
     evaluation = json.loads(storage.read_artifact(run["artifacts"]["evaluation"]))
-    rmse = evaluation["performanceMetrics"]["RegressionRMSE"]
-    baseline = evaluation["baseline"]["RegressionRMSE"]
+    judged = headline(evaluation)
+    value = "undefined" if judged.value is None else f"{judged.value:.6g}"
     prediction = run["batchPrediction"]
-    better = f"{100 * (1 - rmse / baseline):.1f} % better" if baseline else "no better"
     lines = [
         f"Run            {run['pipeline']}, sales period {run['period']['label']} ({run['run_id']})",
         f"Records        {run['artifacts']['insights']['rows']:,} in the training datasource",
-        f"RMSE           {rmse:.6g} on {evaluation['recordsSeen']:,} held-out records; "
-        f"always the mean: {baseline:.6g}, so {better}",
+        f"{judged.name:<14} {value} on {evaluation['recordsSeen']:,} held-out records; "
+        f"{judged.baseline_name}: {judged.baseline:.6g}, so {judged.verdict}",
         f"Predictions    {prediction['totalRecordCount']:,} records seen, "
         f"{prediction['invalidRecordCount']:,} records failed to process",
         *(f"               {line}" for line in _first_lines(storage, run)),

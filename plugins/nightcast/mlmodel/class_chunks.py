@@ -1,0 +1,149 @@
+"""Records of a classification in memory, as features and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Floats, Ints
+from nightcast.mlmodel.gram import Gram
+from nightcast.recipe.pieces import Dense, Piece, column_sums, linear_scores
+
+# Scores of one chunk: what is computed at once stays near the processor.
+_SCORES = 2_000_000
+_MATRIX_CELLS = 4_000_000
+
+
+class Chunk(Protocol):
+    """Some records: their features X, numbers about their centers, and their classes.
+
+    Methods take and give a row for each output of the model.
+    """
+
+    @property
+    def classes(self) -> Floats:
+        """Numbers of classes, or 0 and 1; float64 of shape (records,)."""
+        ...
+
+    def scores(self, weights: Floats) -> Floats:
+        """``weights @ X'``: float64 of shape (outputs, records) for weights of shape (outputs, features)."""
+        ...
+
+    def sums(self, factors: Floats) -> Floats:
+        """``factors @ X``: float64 of shape (outputs, features) for factors of shape (outputs, records)."""
+        ...
+
+    def squared_sums(self, factors: Floats) -> Floats:
+        """``factors @ X**2``, as `sums`."""
+        ...
+
+
+@dataclass(frozen=True)
+class PieceChunk:
+    """Records as pieces.
+
+    Parameters
+    ----------
+    pieces
+        Numbers about their centers.
+    features
+        Columns of all pieces together.
+    """
+
+    pieces: Sequence[Piece]
+    classes: Floats
+    features: int
+
+    def taken(self, places: Ints) -> PieceChunk:
+        """The records at the given places."""
+        return PieceChunk([piece.taken(places) for piece in self.pieces], self.classes[places], self.features)
+
+    def scores(self, weights: Floats) -> Floats:
+        """See `Chunk`."""
+        return np.stack([linear_scores(self.pieces, row, 0.0, len(self.classes)) for row in weights])
+
+    def sums(self, factors: Floats) -> Floats:
+        """See `Chunk`."""
+        found = np.zeros((len(factors), self.features))
+        for row, factor in zip(found, factors, strict=True):
+            for piece in self.pieces:
+                row[piece.start : piece.start + piece.size] = column_sums(piece, factor)
+        return found
+
+    def squared_sums(self, factors: Floats) -> Floats:
+        """See `Chunk`."""
+        squared = [Dense(piece.start, piece.values**2) if isinstance(piece, Dense) else piece for piece in self.pieces]
+        return PieceChunk(squared, self.classes, self.features).sums(factors)
+
+
+@dataclass(frozen=True)
+class MatrixChunk:
+    """Few records with few features, as a matrix: one product of it takes less time than to go through the pieces.
+
+    Parameters
+    ----------
+    values
+        float64 of shape (records, features). Products are the same with any number of BLAS threads only within
+        `nightcast.mlmodel.ridge.one_thread`.
+    """
+
+    values: Floats
+    classes: Floats
+
+    def scores(self, weights: Floats) -> Floats:
+        """See `Chunk`."""
+        found: Floats = weights @ self.values.T
+        return found
+
+    def sums(self, factors: Floats) -> Floats:
+        """See `Chunk`."""
+        found: Floats = factors @ self.values
+        return found
+
+    def squared_sums(self, factors: Floats) -> Floats:
+        """See `Chunk`."""
+        found: Floats = factors @ self.values**2
+        return found
+
+
+def split(chunk: PieceChunk, outputs: int) -> list[PieceChunk]:
+    """The records in chunks of which the scores are not too many."""
+    records, size = len(chunk.classes), max(_SCORES // outputs, 1)
+    if records <= size:
+        return [chunk]
+    return [chunk.taken(np.arange(begin, min(begin + size, records))) for begin in range(0, records, size)]
+
+
+def compact(chunks: Sequence[PieceChunk]) -> Sequence[Chunk]:
+    """The same records as one matrix, where that is small."""
+    records = sum(len(chunk.classes) for chunk in chunks)
+    if not chunks or records * chunks[0].features > _MATRIX_CELLS:
+        return chunks
+    values, first = np.zeros((records, chunks[0].features)), 0
+    for chunk in chunks:
+        for piece in chunk.pieces:
+            rows, columns, entries = piece.entries()
+            values[first + rows, columns] = entries
+        first += len(chunk.classes)
+    return [MatrixChunk(values, np.concatenate([chunk.classes for chunk in chunks]))]
+
+
+def products(weighted: Iterable[tuple[Chunk, Floats]], features: int) -> Floats:
+    """X'WX in the upper triangle: float64 of shape (features, features).
+
+    Parameters
+    ----------
+    weighted
+        Chunks and how much their records count; shape (records,) each.
+    """
+    gram, found = Gram(np.zeros(features)), np.zeros((features, features))
+    for chunk, weights in weighted:
+        if isinstance(chunk, PieceChunk):
+            gram.add(chunk.pieces, weights, weights)
+        elif isinstance(chunk, MatrixChunk):
+            found += (chunk.values * weights[:, None]).T @ chunk.values
+    found += gram.products()
+    return found

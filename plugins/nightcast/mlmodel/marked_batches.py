@@ -1,0 +1,42 @@
+"""The training records where they lie among others.
+
+To leave records out of each column of a batch takes longer than to leave them out of its features, which are codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
+from nightcast.datasource.parts import Batch, NumberedPart, read_batches
+from nightcast.mlmodel.learners import TrainingTask, in_validation
+
+
+def marked_batches(
+    numbered: NumberedPart, task: TrainingTask, columns: Sequence[str]
+) -> Iterator[tuple[Batch, Floats, Ints, Bools]]:
+    """Stream the records of one part, and say which of them train.
+
+    Yields
+    ------
+    batch
+        All records, with `columns` and the target.
+    targets
+        Values as of `Labels`, of all records.
+    places
+        Where the training records that have a target are; ascending.
+    validation
+        Which of those belong to the validation slice.
+    """
+    target, rearrangement = task.target, task.rearrangement
+    needed = rearrangement.columns(numbered.schema)
+    for batch in read_batches(numbered, task.source, tuple(dict.fromkeys([*columns, target.name, *needed]))):
+        labels = target.labels(batch)
+        taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id) & labels.known
+        if batch.rejected is not None:
+            taken &= ~batch.rejected
+        if taken.any():
+            places = np.flatnonzero(taken)
+            yield batch, labels.values, places, in_validation(batch.first_record, len(batch), task.seed)[places]

@@ -1,0 +1,113 @@
+"""The training records as one matrix, within a budget of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Bools, Floats, Hashes
+from nightcast.datasource.hashing import mixed, seed_hash
+from nightcast.datasource.parts import Batch, Mapper, NumberedPart, read_batches
+from nightcast.datasource.selection import filtered
+from nightcast.mlmodel.learners import TrainingTask, in_validation
+from nightcast.mlmodel.tree_encoder import TreeEncoder
+
+_SAMPLE_SEED = "nightcast boosting sample"
+_FOLD_SEED = "nightcast boosting folds"
+_MATRIX_BYTES = 256_000_000
+FOLDS = 6
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Training records that have a target, or a sample of them.
+
+    Parameters
+    ----------
+    matrix
+        float64 of shape (n, columns), as the encoder makes it.
+    targets
+        float64 of shape (n,): numbers, 0 and 1, or numbers of classes.
+    folds
+        0 in the validation slice, else 1 to `FOLDS` - 1 by the number of the record: uint8 of shape (n,).
+    seen
+        Number of training records with a target that the rows were drawn from.
+    """
+
+    matrix: Floats
+    targets: Floats
+    folds: np.ndarray[tuple[int], np.dtype[np.uint8]]
+    seen: int
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def training_rows(task: TrainingTask, encoder: TreeEncoder, budget: int, mapper: Mapper) -> TrainingRows:
+    """Collect the training records.
+
+    Parameters
+    ----------
+    budget
+        Of more records about so many are drawn; of wide ones fewer, so that the matrix stays within 256 MB. Each record
+        is drawn or not by its number and the seed alone, so that parts, workers and other records do not matter.
+    """
+    rows = min(budget, max(_MATRIX_BYTES // (8 * len(encoder.titles)), 1))
+    share = min(1.0, rows / max(task.insights.records, 1))
+    collect = partial(part_rows, task=task, encoder=encoder, share=share)
+    parts = list(mapper(collect, task.datasource.numbered()))
+    if not parts:
+        parts = [_joined([], len(encoder.titles), 0)]
+    return _joined(parts, len(encoder.titles), sum(part.seen for part in parts))
+
+
+def part_rows(numbered: NumberedPart, task: TrainingTask, encoder: TreeEncoder, share: float) -> TrainingRows:
+    """The rows of one part; each training record has the chance `share` to be one."""
+    seed, seen = task.seed, 0
+    found = []
+    for batch, validation, numbers in _known_batches(numbered, task, encoder.attributes):
+        seen += len(batch)
+        if share < 1.0:
+            drawn = _hashes(numbers, _SAMPLE_SEED + seed) < np.uint64(int(share * 2**64))
+            if not drawn.any():
+                continue
+            batch, validation, numbers = filtered(batch, drawn), validation[drawn], numbers[drawn]
+        folds = (1 + _hashes(numbers, _FOLD_SEED + seed) % np.uint64(FOLDS - 1)).astype(np.uint8)
+        folds[validation] = 0
+        targets = np.array(task.target.labels(batch).values)
+        found.append(TrainingRows(encoder.encode(batch), targets, folds, len(batch)))
+    return _joined(found, len(encoder.titles), seen)
+
+
+def _known_batches(
+    numbered: NumberedPart, task: TrainingTask, columns: tuple[str, ...]
+) -> Iterator[tuple[Batch, Bools, Hashes]]:
+    """Batches of the training records with a target, with their places in the validation and their numbers."""
+    rearrangement, target = task.rearrangement, task.target
+    wanted = tuple(dict.fromkeys([*columns, target.name, *rearrangement.columns(numbered.schema)]))
+    for batch in read_batches(numbered, task.source, wanted):
+        taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
+        if batch.rejected is not None:
+            taken = taken & ~batch.rejected
+        labels = target.labels(batch)
+        taken = taken & labels.known & (labels.values >= 0 if target.classes else True)
+        if taken.any():
+            numbers = np.arange(batch.first_record, batch.first_record + len(batch), dtype=np.uint64)
+            validation = in_validation(batch.first_record, len(batch), task.seed)
+            yield filtered(batch, taken), validation[taken], numbers[taken]
+
+
+def _joined(parts: list[TrainingRows], width: int, seen: int) -> TrainingRows:
+    return TrainingRows(
+        np.concatenate([np.zeros((0, width)), *(part.matrix for part in parts)]),
+        np.concatenate([np.zeros(0), *(part.targets for part in parts)]),
+        np.concatenate([np.zeros(0, dtype=np.uint8), *(part.folds for part in parts)]),
+        seen,
+    )
+
+
+def _hashes(numbers: Hashes, seed: str) -> Hashes:
+    return mixed(numbers ^ seed_hash(seed))

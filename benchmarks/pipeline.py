@@ -139,9 +139,11 @@ def run_stages(parts: list[tuple[str, int, int]], split: str, workers: int, fold
     taken = _rearrangement(split)
     with _mapper(workers) as mapper:
         timed("decode only", lambda: sum(mapper(count_part, datasource.numbered())))
-        insights = timed("insights", lambda: stages["insights"](datasource, files, mapper))
+        insights = timed("insights", lambda: stages["insights"](datasource, files, mapper, rearrangement=taken))
         recipe = timed("recipe", lambda: stages["suggest"](datasource.schema, insights))
-        model = timed("train", lambda: stages["train"](datasource, insights, recipe, taken, files, mapper))
+        model = timed(
+            "train", lambda: stages["train"](datasource, insights, recipe, taken, files, mapper, learner="linear")
+        )
         timed("save", lambda: stages["save"](model, model_folder))
         evaluation = timed(
             "evaluate", lambda: stages["evaluate"](model, datasource, taken.complemented(), files, mapper)
@@ -151,9 +153,9 @@ def run_stages(parts: list[tuple[str, int, int]], split: str, workers: int, fold
         )
     return {
         "seconds": seconds,
-        "rmse": evaluation.rmse,
-        "baseline": evaluation.baseline_rmse,
-        "features": model.featurizer.n_features,
+        "rmse": evaluation.metric,
+        "baseline": evaluation.baseline,
+        "features": model.predictor.size,
         "failed": found.records_failed,
         "peak": _peak(resource.RUSAGE_SELF),
         "peak_worker": _peak(resource.RUSAGE_CHILDREN) if workers > 1 else 0,
@@ -164,14 +166,14 @@ def _import_stages() -> dict[str, Callable[..., Any]]:
     from nightcast.datasource.insights import compute_insights
     from nightcast.evaluation.evaluate import evaluate
     from nightcast.mlmodel.files import save_model
-    from nightcast.mlmodel.train import train_regression
+    from nightcast.mlmodel.train import train
     from nightcast.prediction.batch import predict
     from nightcast.recipe.suggest import suggest_recipe
 
     return {
         "insights": compute_insights,
         "suggest": suggest_recipe,
-        "train": train_regression,
+        "train": train,
         "save": save_model,
         "evaluate": evaluate,
         "predict": predict,
@@ -211,13 +213,13 @@ def run_peer(parts: list[tuple[str, int, int]], split: str, folder: str) -> dict
     for side in (taken, taken.complemented()):
         matrices, targets = [], []
         for part in datasource.numbered():
-            for batch in selected_batches(part, side, (*model.featurizer.columns, "totalsold"), LocalFiles()):
-                matrices.append(model.featurizer.transform(batch))
+            for batch in selected_batches(part, side, (*model.predictor.featurizer.columns, "totalsold"), LocalFiles()):
+                matrices.append(model.predictor.featurizer.transform(batch))
                 targets.append(numbers(batch.columns["totalsold"])[0])
         sides.append((vstack(matrices).tocsr(), np.concatenate(targets)))
     (features, target), (held_out, truth) = sides
     start = time.perf_counter()
-    ridge = Ridge(alpha=1.0, solver="sparse_cg", tol=1e-8).fit(features, target)
+    ridge = Ridge(alpha=model.parameters["l2"], solver="sparse_cg", tol=1e-8).fit(features, target)
     seconds = time.perf_counter() - start
     rmse = float(np.sqrt(np.mean((ridge.predict(held_out) - truth) ** 2)))
     return {"seconds": seconds, "rmse": rmse, "peak": _peak(resource.RUSAGE_SELF)}

@@ -177,3 +177,21 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="can not write"):
         Storage().write_bytes(str(tmp_path / "file" / "below"), b"", "text/plain")
+
+
+def test_an_endpoint_that_is_no_url_is_named():
+    with pytest.raises(StorageError, match="foo"):
+        Storage({"endpoint_url": "foo", "region_name": "us-east-1"}).size("s3://bucket/key")
+
+
+def test_what_can_not_be_looked_at_is_named(tmp_path, monkeypatch):
+    long = "x" * 300
+    with pytest.raises(StorageError, match=f"can not look at {long}: File name too long"):
+        Storage().size(long)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "rglob", refuse)
+    with pytest.raises(StorageError, match=f"can not list {tmp_path}/: Permission denied"):
+        Storage().sizes_below(f"{tmp_path}/")

@@ -80,7 +80,11 @@ class Storage:
         if self._client is None:
             import boto3
 
-            self._client = boto3.session.Session().client("s3", **self.client_options)
+            try:
+                self._client = boto3.session.Session().client("s3", **self.client_options)
+            except ValueError as error:
+                # An endpoint that is no URL.
+                raise StorageError(f"can not reach S3: {error}. Write the endpoint as http://host:port.") from error
         return self._client
 
     def with_client(self, client: Any) -> Storage:
@@ -188,7 +192,8 @@ class Storage:
         """Bytes of an object, or None if it does not exist."""
         if not is_s3(uri):
             path = local_path(uri)
-            return path.stat().st_size if path.is_file() else None
+            with _explained_on_disk("look at", uri):
+                return path.stat().st_size if path.is_file() else None
         from botocore.exceptions import ClientError
 
         bucket, key = split_s3_uri(uri)
@@ -201,10 +206,17 @@ class Storage:
                 raise
 
     def sizes_below(self, prefix: str) -> dict[str, int]:
-        """URI and bytes of all objects below a prefix that ends in ``/``, sorted by URI."""
+        """URI and bytes of all objects below a prefix that ends in ``/``, sorted by URI.
+
+        Raises
+        ------
+        StorageError
+            If they can not be listed.
+        """
         if not is_s3(prefix):
-            found = {path.as_posix(): path for path in local_path(prefix).absolute().rglob("*") if path.is_file()}
-            return {found[name].as_uri(): found[name].stat().st_size for name in sorted(found)}
+            with _explained_on_disk("list", prefix):
+                found = {path.as_posix(): path for path in local_path(prefix).absolute().rglob("*") if path.is_file()}
+                return {found[name].as_uri(): found[name].stat().st_size for name in sorted(found)}
         bucket, key = split_s3_uri(prefix)
         with _explained("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
@@ -224,6 +236,15 @@ class Storage:
                     self.client.delete_object(Bucket=bucket, Key=key)
             else:
                 local_path(uri).unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained_on_disk(verb: str, uri: str) -> Iterator[None]:
+    """Turn what the disk raises into a StorageError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"can not {verb} {uri}: {error.strerror or error}.") from error
 
 
 @contextmanager

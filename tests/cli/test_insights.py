@@ -137,3 +137,19 @@ def test_a_real_command_needs_neither_pandas_nor_boto3_nor_airflow(sales_csv, pr
     assert done.returncode == 0, done.stderr
     assert done.stderr == "[]\n"
     assert "Data summary" in done.stdout
+
+
+def test_insights_of_the_folder_one_is_in_lie_beside_it(sales_folder, monkeypatch, capsys):
+    monkeypatch.chdir(sales_folder)
+    for _ in range(2):
+        assert main(["insights", "."]) == 0
+    assert sorted(path.name for path in sales_folder.iterdir()) == ["0.csv", "1.csv"]
+    assert (sales_folder.parent / "nightcast-insights/sales/insights.json").is_file()
+    assert main(["insights", ".", "--output", "mine"]) == 1
+    assert "lies in the data" in capsys.readouterr().err
+
+
+def test_no_bad_record_may_be_allowed(sales_folder, sales_csv, capsys):
+    assert main(["insights", str(sales_csv), "--max-rejected", "0", "--json"]) == 0
+    assert main(["insights", str(sales_folder), "--max-rejected", "0", "--json"]) == 1
+    assert "1 of 401 records can not be read, and 0 are allowed, the first ones: record 205" in capsys.readouterr().err

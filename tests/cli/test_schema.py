@@ -105,3 +105,16 @@ def test_data_on_s3(sales_csv, sandbox, s3, monkeypatch, capsys):
     over_s3 = capsys.readouterr().out
     assert main(["schema", str(sales_csv), "--json"]) == 0
     assert capsys.readouterr().out == over_s3
+
+
+def test_an_empty_place_is_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["schema", ""])
+    assert ended.value.code == 2
+    assert "name a file, a folder" in capsys.readouterr().err
+
+
+def test_a_schema_with_a_byte_order_mark_is_read(sales_csv, tmp_path, capsys):
+    (tmp_path / "x.json").write_text('{"targetAttributeName": "price"}', encoding="utf-8-sig")
+    assert main(["schema", str(sales_csv), "--schema", str(tmp_path / "x.json"), "--json"]) == 0
+    assert '"targetAttributeName": "price"' in capsys.readouterr().out

@@ -160,3 +160,60 @@ def test_a_split_of_s3_is_written_to_s3(sales_csv, sandbox, s3, monkeypatch, cap
     ]
     assert main(["insights", "s3://nightcast/cli/sides/training/", "--json", *more]) == 0
     assert json.loads(capsys.readouterr().out)["insights"]["records"] == 280
+
+
+def test_too_many_bad_records_publish_nothing(sales_folder, tmp_path, capsys):
+    command = ["split", str(sales_folder), "--output", str(tmp_path / "out"), "--max-rejected"]
+    assert main([*command, "0"]) == 1
+    told = capsys.readouterr().err
+    assert "1 of 401 records can not be read, and 0 are allowed, the first ones: record 205 in " in told
+    assert not (tmp_path / "out").exists()
+    assert main([*command, "1"]) == 0
+
+
+def test_data_without_a_good_record_are_not_split(tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text("a,b\n1\n2\n3\n")
+    schema = tmp_path / "bad.csv.schema"
+    pairs = [{"attributeName": name, "attributeType": "NUMERIC"} for name in "ab"]
+    document = {"version": "1.0", "dataFormat": "CSV", "dataFileContainsHeader": True, "attributes": pairs}
+    schema.write_text(json.dumps(document))
+    assert main(["split", str(path)]) == 1
+    assert "none of the 3 records can be read, the first ones: record 0 in " in capsys.readouterr().err
+
+
+def test_sides_know_the_sentinel_of_null(tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "the sides"
+    data.mkdir()
+    lines = [f"{number},{chr(92) + 'N' if number % 3 == 2 and number > 200 else number}" for number in range(400)]
+    (data / "0.csv").write_text("\n".join(["id,price", *lines]) + "\n")
+    (data / "manifest").write_text(json.dumps({"entries": [{"url": (data / "0.csv").as_uri()}]}))
+    assert main(["split", str(data / "manifest"), "--strategy", "random", "--output", str(out)]) == 0
+    capsys.readouterr()
+    missing = []
+    for place in (data / "manifest", out / "training", out / "evaluation"):
+        assert main(["insights", f"{place}", "--json"]) == 0
+        price = json.loads(capsys.readouterr().out)["insights"]["attributes"]["price"]
+        assert price["invalid"] == 0
+        missing.append(price["missing"])
+    assert missing[0] == missing[1] + missing[2] == 66
+
+
+def test_another_sentinel_of_null_is_not_written(sales_csv, tmp_path, capsys):
+    assert main(["split", str(sales_csv), "--null-as", "NULL", "--output", str(tmp_path / "out")]) == 1
+    assert "convert the data" in capsys.readouterr().err
+    assert main(["split", str(sales_csv), "--null-as", "NULL"]) == 0
+
+
+@pytest.mark.parametrize("below", ["", "/sides"])
+def test_sides_are_not_written_into_the_data(sales_folder, capsys, below):
+    assert main(["split", str(sales_folder), "--output", f"{sales_folder}{below}"]) == 1
+    assert "lies in the data" in capsys.readouterr().err
+    assert sorted(path.name for path in sales_folder.iterdir()) == ["0.csv", "1.csv"]
+
+
+def test_rolling_folds_are_counted_by_themselves(sales_csv, capsys):
+    command = ["split", str(sales_csv), "--strategy", "chronological", "--attribute", "day", "--folds"]
+    assert main([*command, "100"]) == 1
+    assert "1 to 99 rolling folds, not 100" in capsys.readouterr().err
+    assert main([*command, "99"]) == 0

@@ -19,7 +19,8 @@ from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import Datasource
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.errors import ComputeError, NightcastError
-from nightcast.mlmodel.train import train_regression
+from nightcast.mlmodel.linear_predictor import LinearPredictor
+from nightcast.mlmodel.train import train
 from nightcast.storage import Storage
 
 RECIPE = '{"outputs": ["quantile_bin(price,20)", "day", "ALL_CATEGORICAL", "ngram(lowercase(title),2)"]}'
@@ -49,9 +50,12 @@ def test_where_parts_are_computed_changes_no_bit(cluster, datasource: Datasource
     storage, taken, found = Storage(), Rearrangement(0, 70, strategy="random"), []
     with process_pool(2) as pool, dask_mapper(cluster.address) as dask:
         for mapper in (map, pool, dask):
-            insights = compute_insights(datasource, storage, mapper)
-            model = train_regression(datasource, insights, RECIPE, taken, storage, mapper)
-            found.append((insights.to_json(), model.weights.tobytes(), model.intercept, model.training))
+            insights = compute_insights(datasource, storage, mapper, rearrangement=taken)
+            model = train(datasource, insights, RECIPE, taken, storage, mapper, learner="linear")
+            predictor = model.predictor
+            assert isinstance(predictor, LinearPredictor)
+            bits = predictor.weights.tobytes(), predictor.intercepts.tobytes(), model.training, model.intervals
+            found.append((insights.to_json(), *bits))
     assert found[0] == found[1] == found[2]
 
 

@@ -311,12 +311,18 @@ def test_columns_go_by_the_names_of_the_header(header: str, write_csv: Write) ->
     assert rejects(batches) == [(2, "the number of cells is 1, not 2", "3")]
 
 
-@pytest.mark.parametrize("header", ["a", "a,b,b", "a,b,c", "A,b", "1,2", "", '"a,b', "\udcff,b"])
+@pytest.mark.parametrize("header", ["a", "a,b,b", "a,b,c", "A,b", "1,2", "", '"a,b'])
 def test_mixed_headers_are_refused(header: str, write_csv: Write) -> None:
-    content = (header + "\n1,2\n").encode(errors="surrogateescape")
-    datasource = write_csv(TWO, "a,b\n1,2\n", content, records=[1, 1], header=True)
+    datasource = write_csv(TWO, "a,b\n1,2\n", f"{header}\n1,2\n", records=[1, 1], header=True)
 
     with pytest.raises(DatasourceError, match=r"(?s)0001_part.*has the header .*the schema has the attributes a, b;"):
+        read(datasource)
+
+
+def test_a_header_that_is_no_utf8_is_refused(write_csv: Write) -> None:
+    datasource = write_csv(TWO, "a,b\n1,2\n", b"a,\xff\n1,2\n", records=[1, 1], header=True)
+
+    with pytest.raises(DatasourceError, match=r"the header of part .*0001_part.* is no UTF-8 at byte 2 "):
         read(datasource)
 
 

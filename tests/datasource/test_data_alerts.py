@@ -62,7 +62,6 @@ def test_ordinary_columns_raise_none(alerts: Alerts) -> None:
         {"b": np.ones(SIZE, dtype=bool)},
         {"c": ["x"] * SIZE},
         {"t": ["the same words"] * SIZE},
-        {"c": ["x", None] * (SIZE // 2)},
     ],
 )
 def test_a_constant_is_noted(alerts: Alerts, column: dict[str, Any]) -> None:
@@ -71,6 +70,22 @@ def test_a_constant_is_noted(alerts: Alerts, column: dict[str, Any]) -> None:
     assert (alert.code, alert.severity) == ("CONSTANT", "note")
     assert alert.attributes == tuple(column)
     assert "exclude it" in alert.message
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"c": ["x", None] * (SIZE // 2)},
+        {"b": [True, None] * (SIZE // 2)},
+        {"n": [3.0, None] * (SIZE // 2)},
+        {"t": ["vip", None] * (SIZE // 2)},
+    ],
+)
+def test_one_value_or_missing_is_no_constant(alerts: Alerts, column: dict[str, Any]) -> None:
+    [alert] = alerts(**column)
+
+    assert (alert.code, alert.severity, alert.attributes) == ("ONE_VALUE", "note", tuple(column))
+    assert "one value or missing (500 of 1,000): only its presence can tell something" in alert.message
 
 
 def test_a_text_with_one_token_in_some_records_is_no_constant(alerts: Alerts) -> None:

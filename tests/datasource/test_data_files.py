@@ -130,6 +130,22 @@ def test_a_file_that_a_manifest_names_must_be_there(write: Write) -> None:
         find_files(str(path), Storage())
 
 
+def test_a_file_must_have_the_size_that_a_manifest_tells(write: Write) -> None:
+    url = write("0000_part_00").as_uri()
+    content = json.dumps({"entries": [{"url": url, "meta": {"content_length": 99}}]}).encode()
+
+    with pytest.raises(ManifestError, match=rf"0000_part_00 has {len(CONTENT)} bytes, .*manifest says 99"):
+        find_files(str(write("manifest", content)), Storage())
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"{a},1\n{b},2\n", gzip.compress(CONTENT)])
+def test_data_may_be_called_a_manifest(write: Write, tmp_path: Path, content: bytes) -> None:
+    write("a.csv")
+    write("cargo_manifest", content)
+
+    assert names(tmp_path) == ["a.csv", "cargo_manifest"]
+
+
 def test_a_manifest_of_empty_files_tells_so(write: Write) -> None:
     path = write("manifest", manifest(write("0000_part_00", b"").as_uri()))
 
@@ -215,5 +231,9 @@ def test_a_prefix_on_s3_ends_in_a_slash() -> None:
     ]
     with pytest.raises(DatasourceError, match=r"s3://bucket/sales does not exist; a prefix on S3 must end in /"):
         find_files("s3://bucket/sales", source)
+    with pytest.raises(
+        DatasourceError, match=r"s3://bucket is a bucket; a prefix on S3 must end in /, as in s3://bucket/"
+    ):
+        find_files("s3://bucket", source)
     with pytest.raises(DatasourceError, match=r"s3://bucket/other/ does not exist, or holds no files"):
         find_files("s3://bucket/other/", source)

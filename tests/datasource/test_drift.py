@@ -70,7 +70,7 @@ def test_identical_insights_have_not_drifted(some_insights: Insights) -> None:
 
     assert drift.level is DriftLevel.STABLE
     assert {found.attribute: found.psi for found in drift.attributes} == {
-        "price": 0.0, "venue": 0.0, "day": None, "note": 0.0, "promo": 0.0,
+        "price": 0.0, "venue": 0.0, "day": 0.0, "note": 0.0, "promo": 0.0,
     }  # fmt: skip
     assert all(not found.new_values and not found.vanished_values for found in drift.attributes)
     assert [(found.below, found.above) for found in drift.attributes if found.below is not None] == [(0, 0), (0, 0)]
@@ -198,13 +198,32 @@ def test_texts_are_compared_by_their_tokens(compute: Compute) -> None:
 
 
 @pytest.mark.parametrize("kind", ["CATEGORICAL", "TEXT"])
-def test_dates_move_on_and_have_no_index(compute: Compute, kind: str) -> None:
+def test_dates_move_on_without_a_drift(compute: Compute, kind: str) -> None:
     reference = compute({"x": kind}, x=[f"2008-11-{day % 30 + 1:02}" for day in range(300)])
     current = compute({"x": kind}, x=[f"2008-12-{day % 30 + 1:02}" for day in range(300)])
     found = only(reference, current)
 
-    assert (found.psi, found.level) == (None, "stable")
+    assert (found.psi, found.level) == (0.0, "stable")
     assert (found.below, found.above) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["CATEGORICAL", "TEXT"])
+@pytest.mark.parametrize("left", [0, 30])
+def test_dates_that_went_have_drifted(compute: Compute, kind: str, left: int) -> None:
+    days = [f"2008-11-{day % 30 + 1:02}" for day in range(300)]
+    reference = compute({"x": kind}, x=days)
+    found = only(reference, compute({"x": kind}, x=pa.array(days[:left] + [None] * (300 - left), pa.string())))
+
+    assert (found.level, found.missing_current) == ("major", 1 - left / 300)
+
+
+def test_texts_that_went_have_drifted_however_many_words_they_had(compute: Compute) -> None:
+    texts = [f"w{n % 97} v{n % 89}" for n in range(1000)]
+    reference = compute({"x": "TEXT"}, x=texts)
+    found = only(reference, compute({"x": "TEXT"}, x=texts[:600] + [None] * 400))
+
+    assert found.psi == pytest.approx(stability_index([1000, 0], [600, 400]))
+    assert found.level == "major"
 
 
 def test_two_halves_of_one_source_are_stable(compute: Compute) -> None:

@@ -78,6 +78,25 @@ RULES = [
     ("passenger_class", ["1", "2", "3", "3"], "CATEGORICAL", "3 different whole numbers, and the name says a group"),
     ("month", ["1", "12", "7"], "CATEGORICAL", "a part of the calendar that repeats"),
     ("location", ["1", "2", "A", *["3"] * 400], "CATEGORICAL", "4 different strings"),
+    # A last word that counts or measures.
+    ("sku_count", ZIPS, "NUMERIC", "whole numbers from"),
+    ("account_balance", ZIPS, "NUMERIC", "whole numbers from"),
+    ("mobile_visits", ZIPS, "NUMERIC", "whole numbers from"),
+    ("phone_orders", ZIPS, "NUMERIC", "whole numbers from"),
+    ("id_count", ZIPS, "NUMERIC", "whole numbers from"),
+    ("zip_distance", ZIPS, "NUMERIC", "whole numbers from"),
+    ("code_lines", ZIPS, "NUMERIC", "whole numbers from"),
+    ("serial_length", ZIPS, "NUMERIC", "whole numbers from"),
+    ("key_score", ZIPS, "NUMERIC", "whole numbers from"),
+    ("product_type_id_count", ZIPS, "NUMERIC", "whole numbers from"),
+    ("centroid", COUNTS, "NUMERIC", "whole numbers from"),
+    ("zip", COUNTS, "CATEGORICAL", "the name says code"),
+    ("zip_code", COUNTS, "CATEGORICAL", "the name says code"),
+    ("zip_code2", COUNTS, "CATEGORICAL", "the name says code"),
+    ("store_id", COUNTS, "CATEGORICAL", "the name says id"),
+    ("storeID", COUNTS, "CATEGORICAL", "the name says id"),
+    ("phone", COUNTS, "CATEGORICAL", "the name says code"),
+    ("ean", COUNTS, "CATEGORICAL", "the name says code"),
     # Dates.
     ("day", ["2017-01-31", "2016-02-29", ""], "TEXT", "dates from 2016-02-29 to 2017-01-31"),
     ("at", ["2017-01-31 10:00:00", "2017-01-31T11:00:00Z"], "TEXT", "dates from 2017-01-31 to 2017-01-31"),
@@ -160,6 +179,18 @@ def test_parquet_types_come_first(tmp_path: Path) -> None:
     reasons = {one.name: one.reason for one in found}
     assert reasons["day"] == "dates from 2008-01-01 to 2008-12-31"
     assert "cast the column to make it NUMERIC" in reasons["text_number"]
+
+
+@pytest.mark.parametrize("when", [[10**12, None], [10**12]])
+def test_timestamps_beyond_the_calendar_are_no_dates(tmp_path: Path, when: list[int | None]) -> None:
+    part = parquet_part(tmp_path / "a", pa.table({"at": pa.array(when, pa.timestamp("ms"))}))
+    far = parquet_part(
+        tmp_path / "b", pa.table({"at": pa.array([4 * 10**17 if one else None for one in when], pa.timestamp("us"))})
+    )
+    [near], [beyond] = (infer_attributes([one], Storage(), ()) for one in (part, far))
+
+    assert (near.type, near.reason) == ("TEXT", "dates from 2001-09-09 to 2001-09-09")
+    assert (beyond.type, beyond.reason) == ("TEXT", "the Parquet column holds timestamps")
 
 
 def test_columns_that_no_attribute_can_hold_are_left_out_aloud(tmp_path: Path) -> None:

@@ -314,6 +314,19 @@ def test_no_records_are_refused(write_parts: Write, files: Any) -> None:
         compute_insights(datasource, files)
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_no_more_values_are_estimated_than_there_are_records(seed: int, write_parts: Write, files: Any) -> None:
+    size = 70_000
+    names = pa.array([f"{seed} {n}" for n in range(size)])
+    table = pa.table({"id": names, "name": names, "price": np.arange(size) + 100_000.0 * seed})
+    schema = schema_of(row_id="id", id="CATEGORICAL", name="CATEGORICAL", price="NUMERIC")
+    found = compute_insights(write_parts(schema, table), files).attributes
+
+    for name in ("id", "name", "price"):
+        distinct = found[name].distinct  # type: ignore[union-attr]
+        assert 0.95 * size < distinct <= size, name
+
+
 def test_many_distinct_strings_stay_in_bounds(write_parts: Write, files: Any) -> None:
     total = 150_000
     table = pa.table(
@@ -374,6 +387,42 @@ def test_insights_survive_the_round_trip(found: Insights) -> None:
 def test_what_are_no_insights_is_refused(text: str, message: str) -> None:
     with pytest.raises(DatasourceError, match=message):
         Insights.from_json(text)
+
+
+@pytest.mark.parametrize("value", [[1, 2], "abc", None, [True] * 1001, ["1"] * 1001, [0.0] * 1000])
+def test_quantiles_of_a_wrong_form_are_refused(value: Any) -> None:
+    document = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    document["attributes"]["price"]["quantiles"] = value
+
+    with pytest.raises(DatasourceError, match=r"the insights are damaged .*quantiles"):
+        Insights.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"edges": [1, 2], "counts": [1, 2]}, {"edges": "ab", "counts": [1]}, {"edges": [0.0, 1.0], "counts": ["1"]},
+        {"edges": [0.0, 1.0]}, [1, 2], "abc",
+    ],
+)  # fmt: skip
+def test_histograms_of_a_wrong_form_are_refused(value: Any) -> None:
+    document = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    document["attributes"]["price"]["histogram"] = value
+
+    with pytest.raises(DatasourceError, match="the insights are damaged"):
+        Insights.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("percentiles", [["2008-01-01"], ["soon"] * 101, [1] * 101, "abc", None])
+def test_percentiles_of_a_wrong_form_are_refused(percentiles: Any) -> None:
+    dates = {"first": "2008-01-01", "last": "2008-01-01", "values": 1, "percentiles": ["2008-01-01"] * 101}
+    document = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    document["attributes"]["city"]["dates"] = dates
+    assert Insights.from_json(json.dumps(document)).attributes["city"].dates is not None  # type: ignore[union-attr]
+
+    dates["percentiles"] = percentiles
+    with pytest.raises(DatasourceError, match="the insights are damaged"):
+        Insights.from_json(json.dumps(document))
 
 
 _json = st.recursive(

@@ -138,8 +138,51 @@ def test_a_file_without_the_header_of_the_others_is_refused(write: Write, tmp_pa
     write("a.csv")
     write("b.csv", BARE)
 
-    with pytest.raises(DatasourceError, match=r"b\.csv has the header north, 2008-12-30, 7"):
+    with pytest.raises(
+        DatasourceError, match=r"a\.csv begins with the header store, .*b\.csv with north, 2008-12-30, 7"
+    ):
         opened(str(tmp_path))
+
+
+def test_a_header_that_only_a_later_file_has_is_refused(write: Write, tmp_path: Path) -> None:
+    write("1.csv", "2,1\n4,3\n")
+    write("3.csv", "a,b\n1,2\n")
+
+    with pytest.raises(DatasourceError, match=r"3\.csv begins with the header a, b, and .*1\.csv with 2, 1"):
+        opened(str(tmp_path))
+    assert opened(str(tmp_path), header=False).datasource.records == 4
+
+
+def test_a_file_of_a_header_alone_holds_no_records(write: Write, tmp_path: Path) -> None:
+    write("0000", "store,sold\n")
+    write("0001", "store,sold\nn,1\ns,2\n")
+
+    found = opened(str(tmp_path))
+
+    assert found.datasource.schema.header and found.datasource.records == 2
+    assert cells(found, "sold") == [1.0, 2.0]
+
+
+def test_a_line_that_all_files_of_strings_begin_with_is_a_header(write: Write, tmp_path: Path) -> None:
+    write("0000", "store,city\nnorth,York\n")
+    write("0001", "store,city\nsouth,Bath\n")
+
+    assert cells(opened(str(tmp_path)), "city") == ["York", "Bath"]
+
+
+def test_a_file_with_two_rows_is_looked_for_behind_the_sample(write: Write, tmp_path: Path) -> None:
+    for number in range(20):
+        write(f"{number:02}", "store,sold\nn,1\n" if number == 3 else "store,sold\n")
+
+    assert opened(str(tmp_path)).datasource.records == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"header": True}, {"schema_text": WHOLE, "header": True}])
+def test_a_header_that_is_no_utf8_is_named(write: Write, options: dict[str, Any]) -> None:
+    data = write("sales.csv", SALES.encode().replace(b"store", b"caf\xe9"))
+
+    with pytest.raises(DatasourceError, match=r"the header of part .*sales\.csv is no UTF-8 at byte 3"):
+        opened(data, **options)
 
 
 def test_parquet_has_its_own_names_and_types(tmp_path: Path) -> None:
@@ -149,6 +192,22 @@ def test_parquet_has_its_own_names_and_types(tmp_path: Path) -> None:
 
     assert types(found) == {"storeid": "CATEGORICAL", "sold": "NUMERIC"}
     assert (found.datasource.records, found.datasource.schema.header) == (3, False)
+
+
+def test_two_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([1, 2]), pa.array([3, 4])], names=["a", "a"])
+    pq.write_table(table, tmp_path / "a.parquet")
+
+    with pytest.raises(DatasourceError, match=r"a\.parquet has 2 columns 'a'; rename one"):
+        opened(str(tmp_path))
+
+
+def test_only_files_of_a_manifest_are_called_its_entries(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "a.parquet")
+
+    found = opened(str(tmp_path))
+
+    assert found.datasource.numbered()[0].where == f"part {(tmp_path / 'a.parquet').as_uri()}"
 
 
 def test_a_parquet_schema_may_leave_columns_out(tmp_path: Path) -> None:
@@ -283,6 +342,37 @@ def test_a_manifest_tells_types_and_numbers_of_records(write: Write) -> None:
     assert (found.schema_uri, found.inferred) == (path, None)
     assert [part.records for part in found.datasource.parts] == [3, 1]
     assert cells(found, "store") == ["north", "south", "north", None]
+
+
+def unloaded_parquet(write: Write, tmp_path: Path, *tables: pa.Table, more: int = 0) -> str:
+    """Parquet parts of a column `sold` with a verbose manifest that says `more` records than the last has."""
+    entries = []
+    for number, table in enumerate(tables):
+        path = tmp_path / f"{number:04}_part_00.parquet"
+        pq.write_table(table, path)
+        meta = {"content_length": path.stat().st_size, "record_count": len(table)}
+        entries.append({"url": path.as_uri(), "meta": meta})
+    entries[-1]["meta"]["record_count"] += more
+    total = {key: sum(entry["meta"][key] for entry in entries) for key in ("record_count", "content_length")}
+    elements = [{"name": "sold", "type": {"base": "integer"}}]
+    return write("manifest", json.dumps({"entries": entries, "schema": {"elements": elements}, "meta": total}))
+
+
+def test_parquet_parts_of_a_manifest_must_hold_the_same_types(write: Write, tmp_path: Path) -> None:
+    path = unloaded_parquet(write, tmp_path, pa.table({"sold": [1, 2]}), pa.table({"sold": ["1", "2"]}))
+
+    with pytest.raises(
+        DatasourceError, match=r"column 'sold' holds int64 in part .*0000_.* and string in part .*0001_"
+    ):
+        opened(path)
+
+
+def test_parquet_parts_must_hold_as_many_records_as_the_manifest_says(write: Write, tmp_path: Path) -> None:
+    table = pa.table({"sold": [1, 2]})
+
+    assert opened(unloaded_parquet(write, tmp_path, table, table)).datasource.records == 4
+    with pytest.raises(DatasourceError, match=r"0001_part_00\.parquet holds 2 records and its manifest says 3"):
+        opened(unloaded_parquet(write, tmp_path, table, table, more=1))
 
 
 def test_header_lines_of_a_manifest_are_no_records(write: Write) -> None:

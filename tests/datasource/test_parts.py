@@ -226,11 +226,14 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path, files: Any) -> None
 
 
 def test_text_that_is_no_utf8_is_refused(tmp_path: Path, files: Any) -> None:
-    bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")])
+    ends = pa.py_buffer(np.array([0, 2, 3], np.int32))
+    bad = pa.Array.from_buffers(pa.string(), 2, [None, ends, pa.py_buffer(b"ok\xff")])
     pq.write_table(pa.table({"x": bad}), tmp_path / "a")
-    datasource = Datasource(schema_of(x="TEXT"), (Part(str(tmp_path / "a"), 1, 1, "PARQUET"),))
+    datasource = Datasource(schema_of(x="TEXT"), (Part(str(tmp_path / "a"), 2, 1, "PARQUET"),))
 
-    with pytest.raises(DatasourceError, match="damaged"):
+    with pytest.raises(
+        DatasourceError, match=r"record 1 \(counted from 0\) has a value of column 'x' that is no UTF-8"
+    ):
         read(datasource, files)
 
 

@@ -256,3 +256,10 @@ def test_nothing_but_a_schema_error_escapes(changes: dict[str, Any], text: str) 
             assert isinstance(Schema.from_json(attempt), Schema)
         except SchemaError:
             continue
+
+
+def test_a_long_schema_in_older_spellings_warns_once_of_each() -> None:
+    entries = [{"fieldName": f"a{number}", "fieldType": "NUMERIC"} for number in range(1_000)]
+    with pytest.warns(SchemaWarning) as caught:
+        Schema.from_json(json.dumps({"version": "1.0", "variables": entries}))
+    assert [str(warning.message).split("'")[1] for warning in caught] == ["variables", "fieldName", "fieldType"]

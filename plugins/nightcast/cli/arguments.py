@@ -40,7 +40,10 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, target: bool = True, 
         Whether the command does something without data, too.
     """
     parser.add_argument(
-        "data", nargs="?" if optional else None, help="a file, a folder, an UNLOAD manifest; on disk or s3://"
+        "data",
+        type=_place,
+        nargs="?" if optional else None,
+        help="a file, a folder, an UNLOAD manifest; on disk or s3://",
     )
     parser.add_argument("--schema", metavar="FILE", help="a .schema document, or a part of one that overrides")
     if target:
@@ -56,12 +59,32 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, target: bool = True, 
     add_common_arguments(parser)
 
 
+def add_max_rejected(parser: argparse.ArgumentParser) -> None:
+    """Declare how many records may be rejected."""
+    parser.add_argument(
+        "--max-rejected", type=_count, default=10_000, metavar="N", help="bad records at most (default: 10,000)"
+    )
+
+
 def positive(text: str) -> int:
     """A whole number from 1, for argparse."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
+def _place(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a file, a folder or an UNLOAD manifest")
+    return text
 
 
 def share(text: str) -> float:
@@ -187,7 +210,7 @@ def text_of(uri: str, storage: Storage, kind: str) -> str:
         What it is to be, for the message: ``schema``.
     """
     try:
-        return storage.read_bytes(uri).decode()
+        return storage.read_bytes(uri).decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         error = SchemaError if kind == "schema" else RecipeError
         raise error(f"{uri} is no text in UTF-8 ({fault}), so it is no {kind}; write it as UTF-8") from fault

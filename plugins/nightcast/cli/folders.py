@@ -86,6 +86,28 @@ def laid(storage: Storage, folder: str, last: Sequence[str]) -> Iterator[Path]:
             (made / name).replace(target / name)
 
 
+def refuse_within(folder: str, data: str) -> None:
+    """Refuse to write to a folder of data, or below it, where what is written would be read as data the next time.
+
+    Raises
+    ------
+    StorageError
+        If `folder` lies there.
+    """
+    if lies_within(folder, data):
+        raise StorageError(f"{folder} lies in the data ({data}), and would be read with them; name another folder.")
+
+
+def lies_within(folder: str, data: str) -> bool:
+    """Whether `folder` is the folder `data` or lies below it; nothing lies within a file."""
+    from nightcast.storage import is_s3, local_path
+
+    if is_s3(folder) or is_s3(data):
+        return data.endswith("/") and f"{folder.rstrip('/')}/".startswith(data)
+    place = local_path(data)
+    return place.is_dir() and local_path(folder).resolve().is_relative_to(place.resolve())
+
+
 def _names_in(made: Path, last: Sequence[str]) -> list[str]:
     found = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     return [*sorted(found.difference(last)), *(name for name in last if name in found)]

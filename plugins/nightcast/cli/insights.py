@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from nightcast.cli.arguments import (
     Subparsers,
     add_data_arguments,
+    add_max_rejected,
     name_of,
     opened,
-    positive,
     storage_of,
     working,
 )
@@ -41,9 +41,7 @@ def add_to(commands: Subparsers) -> None:
         metavar="FOLDER",
         help=f"where the files go (default: {DEFAULT_FOLDER}/<name of the data>; none with --json)",
     )
-    parser.add_argument(
-        "--max-rejected", type=positive, default=10_000, metavar="N", help="bad records at most (default: 10,000)"
-    )
+    add_max_rejected(parser)
     parser.add_argument("--against", metavar="INSIGHTS.json", help="earlier insights: print how the data drifted")
     parser.set_defaults(run_command=run)
 
@@ -54,6 +52,7 @@ def run(options: argparse.Namespace) -> None:
     from nightcast.datasource.insights import compute_insights
     from nightcast.datasource.rearrangement import Rearrangement
 
+    folder = _folder(options)
     storage = storage_of(options)
     taken = Rearrangement.from_json(options.split or "")
     # Read first: the files that are written may be in its place.
@@ -74,7 +73,6 @@ def run(options: argparse.Namespace) -> None:
 
         # A row id names records: it always differs.
         drift = compare_insights(reference, insights, ignored=(str(datasource.schema.row_id),))
-    folder = options.output or (None if options.json else f"{DEFAULT_FOLDER}/{name_of(options.data)}")
     written = None
     if folder is not None:
         from nightcast.cli.insights_files import write_insights
@@ -84,6 +82,25 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps(_document(insights, alerts, drift, written), ensure_ascii=False))
     else:
         _print(options, insights, alerts, drift, written)
+
+
+def _folder(options: argparse.Namespace) -> str | None:
+    """Where the files go: never into the data."""
+    from nightcast.cli.folders import lies_within, refuse_within
+    from nightcast.storage import local_path
+
+    if options.output:
+        refuse_within(options.output, options.data)
+        return str(options.output)
+    if options.json:
+        return None
+    folder = f"{DEFAULT_FOLDER}/{name_of(options.data)}"
+    if not lies_within(folder, options.data):
+        return folder
+    data = local_path(options.data).resolve()
+    beside = str(data.parent / DEFAULT_FOLDER / name_of(data.as_posix()))
+    refuse_within(beside, options.data)
+    return beside
 
 
 def _read(storage: Storage, uri: str) -> Insights:

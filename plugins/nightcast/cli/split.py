@@ -7,7 +7,15 @@ import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from nightcast.cli.arguments import Subparsers, add_data_arguments, opened, positive, storage_of, working
+from nightcast.cli.arguments import (
+    Subparsers,
+    add_data_arguments,
+    add_max_rejected,
+    opened,
+    positive,
+    storage_of,
+    working,
+)
 from nightcast.errors import RearrangementError
 
 if TYPE_CHECKING:
@@ -35,6 +43,7 @@ def add_to(commands: Subparsers) -> None:
     parser.add_argument("--complement", action="store_true", help="training gets what lies outside the range")
     parser.add_argument("--folds", type=positive, metavar="K", help="list K pairs of rearrangements instead")
     parser.add_argument("--output", metavar="FOLDER", help="write training/ and evaluation/ there")
+    add_max_rejected(parser)
     parser.set_defaults(run_command=run, usage_error=parser.error)
 
 
@@ -44,19 +53,27 @@ def run(options: argparse.Namespace) -> None:
     if options.folds:
         _print_folds(options)
         return
-    from nightcast.cli.folders import published
-    from nightcast.cli.split_files import SIDES, split_records
+    from nightcast.cli.folders import published, refuse_within
+    from nightcast.cli.split_files import SIDES, check_null, split_records, write_manifests
     from nightcast.compute import local_compute
+    from nightcast.datasource.rejects import check_rejected
 
+    if options.output:
+        refuse_within(options.output, options.data)
     storage, chosen = storage_of(options), _chosen(options)
     datasource = opened(options, storage).datasource
+    if options.output:
+        check_null(datasource)
     with ExitStack() as stack:
         folder = stack.enter_context(published(storage, options.output, SIDES)) if options.output else None
         # Files on this disk tie the work to this machine.
         mapper = stack.enter_context(working(options, datasource, "split", local_compute))
         resolved = chosen.resolved(datasource, storage, mapper)
         counts = split_records(datasource, resolved, storage, mapper, folder)
+        check_rejected(counts.rejected, datasource.records, options.max_rejected, counts.rejects)
         _check_counts(counts, resolved)
+        if folder is not None:
+            write_manifests(datasource, folder, options.output)
     if options.json:
         print(json.dumps(_document(datasource, resolved, counts, options.output), ensure_ascii=False))
     else:

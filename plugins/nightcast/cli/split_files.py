@@ -7,6 +7,7 @@ The same records give the same bytes.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 if TYPE_CHECKING:
     from nightcast.datasource.arrow_arrays import Bools
     from nightcast.datasource.csv_lines import Lines
-    from nightcast.datasource.parts import ByteSource, Datasource, Mapper, NumberedPart
+    from nightcast.datasource.parts import ByteSource, Datasource, Mapper, NumberedPart, Reject
     from nightcast.datasource.rearrangement import Rearrangement
 
 SIDES = ("training", "evaluation")
@@ -29,14 +30,18 @@ _BATCH_RECORDS = 131_072
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of records: of each of `SIDES`, and rejected ones."""
+    """Numbers of records: of each of `SIDES`, and rejected ones; and the first of these."""
 
     sides: tuple[int, int] = (0, 0)
     rejected: int = 0
+    rejects: tuple[Reject, ...] = ()
 
     def __add__(self, other: Counts) -> Counts:
+        from nightcast.datasource.rejects import NAMED_REJECTS
+
         first, second = self.sides
-        return Counts((first + other.sides[0], second + other.sides[1]), self.rejected + other.rejected)
+        rejects = (self.rejects + other.rejects)[:NAMED_REJECTS]
+        return Counts((first + other.sides[0], second + other.sides[1]), self.rejected + other.rejected, rejects)
 
 
 def split_records(
@@ -73,9 +78,43 @@ def split_records(
     return total
 
 
+def check_null(datasource: Datasource) -> None:
+    r"""Refuse a text for NULL that nothing in the written files would tell: only ``\N`` is that of a manifest."""
+    from nightcast.datasource.locate import UNLOAD_NULL
+    from nightcast.errors import DatasourceError
+
+    null_as = datasource.parts[0].null_as
+    if null_as not in ("", UNLOAD_NULL):
+        raise DatasourceError(
+            f"NULL is written {null_as!r}, which the two sides could not tell when they are read; convert the data so "
+            f"that NULL is the empty cell or {UNLOAD_NULL}, or leave --output out and give --split to each command"
+        )
+
+
+def write_manifests(datasource: Datasource, folder: Path, base: str) -> None:
+    r"""Where NULL is ``\N``, write the manifest into each side that says so.
+
+    Parameters
+    ----------
+    folder
+        Where the sides are written.
+    base
+        Where they will be: on disk or S3.
+    """
+    from nightcast.storage import is_s3, local_path
+
+    if not datasource.parts[0].null_as:
+        return
+    place = base.rstrip("/") if is_s3(base) else local_path(base).resolve().as_uri()
+    for side in SIDES:
+        names = sorted(path.name for path in (folder / side).glob("part-*"))
+        entries = [{"url": f"{place}/{side}/{name}", "mandatory": True} for name in names]
+        (folder / side / "manifest").write_text(json.dumps({"entries": entries}, indent=1) + "\n", encoding="utf-8")
+
+
 def split_part(numbered: NumberedPart, rearrangement: Rearrangement, source: ByteSource, folder: Path | None) -> Counts:
     """The part function of `split_records`."""
-    sides, rejected = _sides_of(numbered, rearrangement, source)
+    sides, rejected, rejects = _sides_of(numbered, rearrangement, source)
     if folder is not None:
         from nightcast.datasource.parts import local_part
 
@@ -83,17 +122,22 @@ def split_part(numbered: NumberedPart, rearrangement: Rearrangement, source: Byt
         with local_part(numbered.part.uri, numbered.where, source) as path:
             copy(path, numbered, sides, folder)
     first, second = (int(side.sum()) for side in sides)
-    return Counts((first, second), rejected)
+    return Counts((first, second), rejected, rejects)
 
 
 def _sides_of(
     numbered: NumberedPart, rearrangement: Rearrangement, source: ByteSource
-) -> tuple[tuple[Bools, Bools], int]:
-    """Which records of a part go to each side: two masks of shape (records of the part,), and how many to none."""
+) -> tuple[tuple[Bools, Bools], int, tuple[Reject, ...]]:
+    """Which records of a part go to each side: two masks of shape (records of the part,).
+
+    Then how many go to none, and the first of these.
+    """
     import numpy as np
 
     from nightcast.datasource.parts import read_batches
+    from nightcast.datasource.rejects import NAMED_REJECTS
 
+    rejects: tuple[Reject, ...] = ()
     taken = np.zeros(numbered.part.records, dtype=np.bool_)
     rejected = np.zeros(numbered.part.records, dtype=np.bool_)
     for batch in read_batches(numbered, source, rearrangement.columns(numbered.schema)):
@@ -103,7 +147,8 @@ def _sides_of(
         taken[place] = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
         if batch.rejected is not None:
             rejected[place] = batch.rejected
-    return (taken & ~rejected, ~taken & ~rejected), int(rejected.sum())
+            rejects = (rejects + batch.rejects)[:NAMED_REJECTS]
+    return (taken & ~rejected, ~taken & ~rejected), int(rejected.sum()), rejects
 
 
 def _copy_csv(path: Path, numbered: NumberedPart, sides: tuple[Bools, Bools], folder: Path) -> None:

@@ -66,7 +66,8 @@ class CategoricalState:
         information = self.classes.information
         return CategoricalInsights(
             missing=self.column.missing,
-            distinct=distinct,
+            # An estimate errs to both sides; no record has two values.
+            distinct=min(distinct, self.column.present),
             distinct_exact=exact,
             values=listed,
             other=self.column.present - sum(count for _, count in listed),
@@ -141,7 +142,7 @@ class RowIdState:
         values = [(value, 1) for value in self.sample]
         return CategoricalInsights(
             missing=self.missing,
-            distinct=self.distinct.count,
+            distinct=min(self.distinct.count, self.present),
             distinct_exact=self.distinct.exact,
             values=values,
             other=self.present - len(values),

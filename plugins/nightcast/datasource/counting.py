@@ -1,4 +1,4 @@
-"""Numbers of records of parts that come without a manifest."""
+"""Numbers of records of parts, and whether all parts hold the same types."""
 
 from __future__ import annotations
 
@@ -39,17 +39,24 @@ def counted_parts(parts: Sequence[Part], source: ByteSource, mapper: Mapper = ma
     Parameters
     ----------
     parts
-        ``records`` does not matter.
+        ``records`` is -1, or what a manifest says.
 
     Raises
     ------
     DatasourceError
-        When a part is missing or damaged, or a column has different types in two Parquet parts: the values would not be
-        the same text, or not of the same attribute type. Whole numbers and floating point numbers of any width go
-        together, and so do the two widths of strings; a column of nulls goes with all.
+        When a part is missing or damaged, or holds another number of records than its manifest says, or a column has
+        different types in two Parquet parts: the values would not be the same text, or not of the same attribute type.
+        Whole numbers and floating point numbers of any width go together, and so do the two widths of strings; a column
+        of nulls goes with all.
     """
     facts = list(mapper(partial(part_facts, source=source), parts))
     _check_types(parts, facts)
+    for part, fact in zip(parts, facts, strict=True):
+        if part.records not in (-1, fact.records):
+            raise DatasourceError(
+                f"part {part.uri} holds {fact.records:,} records and its manifest says {part.records:,}; "
+                "the file was changed after the manifest was written: unload again"
+            )
     return tuple(replace(part, records=fact.records) for part, fact in zip(parts, facts, strict=True))
 
 

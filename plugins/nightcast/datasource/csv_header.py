@@ -32,11 +32,39 @@ def has_header(rows: Sequence[Row]) -> bool:
     """
     if not rows:
         return False
-    first = [cell.strip() for cell in rows[0]]
-    if len(set(first)) < len(first) or not all(_is_name(cell) for cell in first):
+    if not _may_be_header(rows[0]):
         return False
-    others = [row for row in rows[1:] if len(row) == len(first)]
-    return any(_all_values([row[place].strip() for row in others]) for place in range(len(first)))
+    width = len(rows[0])
+    others = [row for row in rows[1:] if len(row) == width]
+    return any(_all_values([row[place].strip() for row in others]) for place in range(width))
+
+
+def common_header(files: Sequence[Sequence[Row]]) -> Row | None:
+    """The line that two files begin with, where it can only hold names.
+
+    Parameters
+    ----------
+    files
+        The first rows of each file.
+
+    Returns
+    -------
+    Row or None
+        Its cells are as those of `has_header`, and none of them stands in its column again.
+
+    Examples
+    --------
+    >>> common_header([[["store", "city"], ["north", "York"]], [["store", "city"], ["south", "Bath"]]])
+    ['store', 'city']
+    >>> common_header([[["north", "York"], ["north", "Bath"]], [["north", "York"]]])
+    """
+    begins = [tuple(rows[0]) for rows in files if rows]
+    repeated = next((rows[0] for rows in files if rows and begins.count(tuple(rows[0])) > 1), None)
+    if repeated is None or not _may_be_header(repeated):
+        return None
+    others = (row for rows in files for row in rows[1:] if len(row) == len(repeated))
+    again = any(cell == name for row in others for cell, name in zip(row, repeated, strict=True))
+    return None if again else repeated
 
 
 def default_names(width: int) -> tuple[str, ...]:
@@ -49,6 +77,11 @@ def default_names(width: int) -> tuple[str, ...]:
     """
     digits = len(str(width))
     return tuple(f"Var{place:0{digits}}" for place in range(1, width + 1))
+
+
+def _may_be_header(row: Row) -> bool:
+    cells = [cell.strip() for cell in row]
+    return len(set(cells)) == len(cells) and all(_is_name(cell) for cell in cells)
 
 
 def _is_name(cell: str) -> bool:

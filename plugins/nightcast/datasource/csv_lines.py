@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from nightcast.datasource.arrow_arrays import Ints
+from nightcast.errors import DatasourceError
 
 LINE_BYTES = 102_400
 """A longer line is rejected: Amazon ML's limit of one observation."""
@@ -59,6 +60,22 @@ class Lines:
             ends = self.ends[first : first + most]
             start = int(self.ends[first - 1]) + 1 if first else 0
             yield self if len(self) <= most else Lines(self.data[start : ends[-1] + 1], ends - start)
+
+
+def header_text(line: bytes, where: str) -> str:
+    """A header line as text.
+
+    Raises
+    ------
+    DatasourceError
+        When it is no UTF-8; names with replaced characters would be names of nothing.
+    """
+    try:
+        return line.decode()
+    except UnicodeDecodeError as fault:
+        raise DatasourceError(
+            f"the header of {where} is no UTF-8 at byte {fault.start:,} (counted from 0); write the file as UTF-8"
+        ) from fault
 
 
 def whole_lines(chunks: Iterable[bytes], most: int) -> Iterator[Lines]:

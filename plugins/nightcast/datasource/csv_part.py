@@ -19,6 +19,7 @@ from nightcast.datasource.csv_lines import (
     cells_of,
     faulty_lines,
     first_unreadable,
+    header_text,
     may_be_unreadable,
     shown_lines,
     whole_lines,
@@ -60,7 +61,7 @@ def _names(lines: Lines, wanted: WantedPart) -> tuple[tuple[str, ...], Lines]:
             f"{wanted.where} ends its lines by CR alone, or has a CR within the first line, which can not be read; "
             "write the file with LF or CR LF"
         )
-    found = cells_of(line.decode(errors="replace")) or []
+    found = cells_of(header_text(line, wanted.where) if wanted.header else line.decode(errors="replace")) or []
     same = sorted(found) == sorted(wanted.names)
     if wanted.header and not same:
         raise DatasourceError(

@@ -50,8 +50,9 @@ class DataAlert:
     Parameters
     ----------
     code
-        What it is: ``CONSTANT``, ``MOSTLY_MISSING``, ``MANY_INVALID``, ``ID_LIKE``, ``LEAK_LIKE``, ``DUPLICATE``,
-        ``HIGH_CARDINALITY``, ``IMBALANCED_TARGET``, ``TARGET_MISSING``, ``ROW_ID_NOT_UNIQUE`` or ``BAD_RECORDS``.
+        What it is: ``CONSTANT``, ``ONE_VALUE`` (or missing), ``MOSTLY_MISSING``, ``MANY_INVALID``, ``ID_LIKE``,
+        ``LEAK_LIKE``, ``DUPLICATE``, ``HIGH_CARDINALITY``, ``IMBALANCED_TARGET``, ``TARGET_MISSING``,
+        ``ROW_ID_NOT_UNIQUE`` or ``BAD_RECORDS``.
     attributes
         Names of the attributes that it is about; none for ``BAD_RECORDS``.
     severity
@@ -122,7 +123,14 @@ def _of_input(name: str, insights: Insights) -> Iterator[DataAlert]:
         return
     yield from _many_invalid(found, records, alert)
     if _is_constant(found, records):
-        yield alert("CONSTANT", NOTE, "has one value only, from which nothing can be learnt; exclude it")
+        if absent:
+            yield alert(
+                "ONE_VALUE",
+                NOTE,
+                f"one value or missing ({absent:,} of {records:,}): only its presence can tell something",
+            )
+        else:
+            yield alert("CONSTANT", NOTE, "has one value only, from which nothing can be learnt; exclude it")
         return
     present = records - absent
     distinct = _distinct(found)

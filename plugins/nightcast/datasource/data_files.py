@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import unquote
 
 from nightcast.datasource.parts import ByteSource
 from nightcast.errors import DatasourceError, ManifestError
-from nightcast.warehouse.manifest import is_manifest, manifest_urls
+from nightcast.warehouse.manifest import is_manifest, manifest_sizes, manifest_urls
 
 CSV, PARQUET = "CSV", "PARQUET"
 _GZIP = b"\x1f\x8b"
@@ -78,23 +79,32 @@ def find_files(data: str, source: Lister) -> DataFiles:
     data
         A file, a folder (on S3 it ends in ``/``), or an UNLOAD manifest: a path, ``file://`` or ``s3://``. A folder
         stands for the UNLOAD manifest in it, else for all files below it, sorted by name, without hidden files, those
-        that begin with ``_``, schemas, manifests and empty files.
+        that begin with ``_``, schemas, manifests of any tool (JSON objects in files so called) and empty files.
 
     Raises
     ------
     DatasourceError
         When there is nothing, or several manifests, or files of several or of unknown formats.
+    ManifestError
+        When a file that the manifest names is missing, or has another size than the manifest says.
     """
+    if is_bucket(data):
+        raise DatasourceError(f"{data} is a bucket; a prefix on S3 must end in /, as in {data}/")
     if not data.endswith("/"):
         size = source.size(data)
         if size is not None:
             return _of_file(data, size, source)
-        if data.startswith("s3://") and data.count("/") > 2:
+        if data.startswith("s3://"):
             raise DatasourceError(f"{data} does not exist; a prefix on S3 must end in /, as in {data}/")
     sizes = source.sizes_below(data if data.endswith("/") else f"{data}/")
     if not sizes:
         raise DatasourceError(f"{data} does not exist, or holds no files; name a file, a folder or an UNLOAD manifest")
     return _of_folder(data, sizes, source)
+
+
+def is_bucket(data: str) -> bool:
+    """Whether a data argument names a bucket alone, as ``s3://bucket`` does and ``s3://bucket/`` does not."""
+    return data.startswith("s3://") and "/" not in data.removeprefix("s3://")
 
 
 def _of_file(uri: str, size: int, source: Lister) -> DataFiles:
@@ -108,16 +118,16 @@ def _of_file(uri: str, size: int, source: Lister) -> DataFiles:
 
 
 def _of_folder(folder: str, sizes: dict[str, int], source: Lister) -> DataFiles:
-    manifests = []
-    for uri in sizes:
-        if _is_called_manifest(uri) and is_manifest(content := source.read_bytes(uri)):
-            manifests.append((uri, content))
+    objects = {uri: content for uri in sizes if (content := _called_manifest(uri, source)) is not None}
+    manifests = [(uri, content) for uri, content in objects.items() if is_manifest(content)]
     if len(manifests) > 1:
         listed = ", ".join(uri for uri, _ in manifests[:5])
         raise DatasourceError(f"{folder} holds {len(manifests)} UNLOAD manifests ({listed}); name one of them")
     if manifests:
         return _of_manifest(folder, *manifests[0], source)
-    files = tuple(DataFile(uri, size) for uri, size in sizes.items() if size and _is_data(uri, folder))
+    files = tuple(
+        DataFile(uri, size) for uri, size in sizes.items() if size and uri not in objects and _is_data(uri, folder)
+    )
     if not files:
         raise DatasourceError(f"{folder} holds no files with data; hidden, empty and .schema files do not count")
     return DataFiles(folder, _common_format([file.uri for file in files], source), files)
@@ -125,11 +135,15 @@ def _of_folder(folder: str, sizes: dict[str, int], source: Lister) -> DataFiles:
 
 def _of_manifest(asked: str, uri: str, content: bytes, source: Lister) -> DataFiles:
     files = []
-    for url in manifest_urls(content):
+    for url, told in zip(manifest_urls(content), manifest_sizes(content), strict=True):
         size = source.size(url)
         if size is None:
             raise ManifestError(
                 f"{uri} names {url}, which does not exist. Was it deleted, by a lifecycle rule say? Unload again."
+            )
+        if told is not None and size != told:
+            raise ManifestError(
+                f"{url} has {size:,} bytes, {uri} says {told:,}. It was overwritten or cut off; unload again."
             )
         files.append(DataFile(url, size))
     filled = [file.uri for file in files if file.bytes]
@@ -190,9 +204,20 @@ def _is_data(uri: str, folder: str) -> bool:
     base = folder if "://" in folder else Path(folder).absolute().as_uri()
     below = unquote(uri).removeprefix(unquote(base).rstrip("/") + "/")
     hidden = any(piece.startswith((".", "_")) for piece in below.split("/"))
-    return not hidden and not uri.endswith((".schema", "/")) and not _is_called_manifest(uri)
+    return not hidden and not uri.endswith((".schema", "/"))
 
 
-def _is_called_manifest(uri: str) -> bool:
-    """UNLOAD writes ``<prefix>manifest``; a batch prediction's is called ``.manifest``."""
-    return PurePosixPath(uri).name.lower().removesuffix(".json").endswith("manifest")
+def _called_manifest(uri: str, source: Lister) -> bytes | None:
+    """Content of a JSON object that is called a manifest, else None.
+
+    UNLOAD writes ``<prefix>manifest``; a batch prediction's is called ``.manifest``. Data may be called so as well.
+    """
+    if not PurePosixPath(uri).name.lower().removesuffix(".json").endswith("manifest"):
+        return None
+    if not source.read_bytes(uri, _HEAD_BYTES).lstrip().startswith(b"{"):
+        return None
+    content = source.read_bytes(uri)
+    try:
+        return content if isinstance(json.loads(content), dict) else None
+    except (ValueError, RecursionError):
+        return None

@@ -51,11 +51,12 @@ class AttributeDrift:
     attribute
         Its name.
     psi
-        Population stability index, of `nightcast.datasource.stability`; None for dates, which move on as time does, and
-        where a side has no records. Its bins are, NUMERIC: the reference's tenths, a value that ends two of them as a
-        bin of its own, and missing cells. BINARY: false, true, missing. CATEGORICAL: the reference's most frequent
-        values that cover 99 % of its records, at most 50, others, missing. TEXT: the mean of the indices of whether a
-        record holds each token that is among the 50 most frequent of either side.
+        Population stability index, of `nightcast.datasource.stability`; None where a side has no records. Its bins are,
+        NUMERIC: the reference's tenths, a value that ends two of them as a bin of its own, and missing cells. BINARY:
+        false, true, missing. CATEGORICAL: the reference's most frequent values that cover 99 % of its records, at most
+        50, others, missing. TEXT: the mean of the indices of whether a record holds each token that is among the 50
+        most frequent of either side, or the index of present and missing where that is further above its noise. Dates,
+        which move on as time does: present and missing alone.
     noise
         The index that two samples of these sizes of one source have on average: (bins - 1) (1 / n + 1 / m). Source:
         Yurdakul, Statistical properties of population stability index, Western Michigan University, 2018.

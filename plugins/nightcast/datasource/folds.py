@@ -53,11 +53,18 @@ def rolling_folds(k: int, attribute: str | None = None) -> list[Fold]:
     attribute
         What tells the time; without it, the order of the records does.
 
+    Raises
+    ------
+    RearrangementError
+        If `k` is out of range.
+
     Examples
     --------
     >>> [(fold.train.percent_end, fold.evaluate.percent_begin, fold.evaluate.percent_end) for fold in rolling_folds(3)]
     [(25, 25, 50), (50, 50, 75), (75, 75, 100)]
     """
+    if type(k) is not int or not 1 <= k < _MOST_FOLDS:
+        raise RearrangementError(f"records can be evaluated in 1 to {_MOST_FOLDS - 1} rolling folds, not {k!r:.40}")
     ranges = _ranges(k + 1, SEQUENTIAL if attribute is None else CHRONOLOGICAL, "", attribute)
     return [
         Fold(train=replace(held_out, percent_begin=0, percent_end=held_out.percent_begin), evaluate=held_out)

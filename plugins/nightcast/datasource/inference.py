@@ -147,7 +147,7 @@ def _of_arrow_type(column: SampledColumn, forms: ValueForms) -> Verdict | None:
     if types.is_floating(kind) or (types.is_decimal(kind) and kind.scale > 0):
         return NUMERIC, f"the Parquet column holds {_plain(kind)}"
     if types.is_date(kind) or types.is_timestamp(kind):
-        return TEXT, _dated(forms) if forms.present else f"the Parquet column holds {_plain(kind)}"
+        return TEXT, _dated(forms) if forms.iso_date.any() else f"the Parquet column holds {_plain(kind)}"
     if types.is_time(kind):
         return CATEGORICAL, "the Parquet column holds times of the day"
     return None

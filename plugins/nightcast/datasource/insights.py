@@ -29,6 +29,7 @@ from nightcast.datasource.insights_format import (
 from nightcast.datasource.numeric_state import NumericState
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart, Reject, read_batches
 from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.datasource.rejects import NAMED_REJECTS, check_rejected
 from nightcast.datasource.schema import AttributeType, Schema
 from nightcast.datasource.selection import filtered
 from nightcast.datasource.string_counts import TableLimits
@@ -54,7 +55,6 @@ __all__ = [
     "part_insights",
 ]
 
-_NAMED_REJECTS = 3
 _PIECE_RECORDS = 65_536
 
 
@@ -75,6 +75,11 @@ class InsightsPlan:
     rearrangement: Rearrangement = field(default_factory=Rearrangement)
     target: TargetClasses | None = None
     max_rejected: int = 10_000
+
+    @property
+    def kept_rejects(self) -> int:
+        """How many rejected records are kept: all that are allowed, and those that an error names."""
+        return max(self.max_rejected, NAMED_REJECTS)
 
 
 @dataclass
@@ -178,7 +183,7 @@ def merge_insights(left: InsightsState, right: InsightsState, plan: InsightsPlan
     left.records += right.records
     left.seen += right.seen
     left.rejected += right.rejected
-    left.rejects = (left.rejects + right.rejects)[: plan.max_rejected]
+    left.rejects = (left.rejects + right.rejects)[: plan.kept_rejects]
     with np.errstate(over="ignore", invalid="ignore"):
         for name, column in left.columns.items():
             column.merge(right.columns[name])
@@ -194,7 +199,7 @@ def _taken(
         weights = record_weights(batch.first_record, len(batch))
         state.seen += len(batch)
         state.rejected += len(batch.rejects)
-        state.rejects += batch.rejects[: plan.max_rejected - len(state.rejects)]
+        state.rejects += batch.rejects[: plan.kept_rejects - len(state.rejects)]
         rejected = batch.rejected
         if everything and rejected is None:
             yield batch, weights
@@ -222,20 +227,7 @@ def _pieces(batches: Iterable[tuple[Batch, Hashes]]) -> Iterator[tuple[Batch, Ha
 
 
 def _check_records(total: InsightsState, plan: InsightsPlan) -> None:
-    first = "; ".join(
-        f"record {reject.record:,} in {reject.uri}: {reject.reason}" for reject in total.rejects[:_NAMED_REJECTS]
-    )
-    if total.rejected > plan.max_rejected:
-        named = f", the first ones: {first}" if first else ""
-        raise DatasourceError(
-            f"{total.rejected:,} of {total.seen:,} records can not be read, and {plan.max_rejected:,} are allowed"
-            f"{named}; mend the data or how they are unloaded, or allow more"
-        )
-    if total.rejected == total.seen:
-        raise DatasourceError(
-            f"none of the {total.seen:,} records can be read, the first ones: {first}; "
-            "check that delimiter, quoting and schema fit the files"
-        )
+    check_rejected(total.rejected, total.seen, plan.max_rejected, total.rejects)
     if total.records == 0:
         raise DatasourceError(
             f"the data rearrangement {plan.rearrangement.to_json()} takes none of the {total.seen:,} records; "

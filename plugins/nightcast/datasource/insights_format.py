@@ -22,6 +22,7 @@ from nightcast.datasource.attribute_insights import (
     NumericInsights,
     TextInsights,
 )
+from nightcast.datasource.iso_dates import day_number
 from nightcast.datasource.parts import Reject
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.strict_json import parse_object
@@ -29,7 +30,8 @@ from nightcast.errors import DatasourceError, RearrangementError
 
 FORMAT = "nightcast-insights"
 VERSION = 2
-
+_QUANTILES = 1001
+_PERCENTILES = 101
 
 __all__ = [
     "FORMAT",
@@ -178,16 +180,40 @@ def _triples(value: Any) -> Any:
     return [(first, second, third) for first, second, third in value]
 
 
+def _all_of(values: Any, *kinds: type) -> bool:
+    """Whether a value is a list of these types; True is no number here."""
+    return type(values) is list and all(type(value) in kinds for value in values)
+
+
 def _dates(value: Any) -> DateInsights | None:
-    return None if value is None else DateInsights(**value)
+    if value is None:
+        return None
+    found = DateInsights(**value)
+    if not _all_of(found.percentiles, str) or len(found.percentiles) != _PERCENTILES or type(found.values) is not int:
+        raise ValueError("dates are not as they are written")
+    for day in (found.first, found.last, *found.percentiles):
+        day_number(day)
+    return found
 
 
 def _histogram(value: Any) -> Histogram | None:
-    return None if value is None else Histogram(edges=value["edges"], counts=value["counts"])
+    if value is None:
+        return None
+    edges, counts = value["edges"], value["counts"]
+    if not _all_of(edges, int, float) or not _all_of(counts, int) or len(edges) != len(counts) + 1:
+        raise ValueError("a histogram has numbers as counts, and one edge more than these")
+    return Histogram(edges=edges, counts=counts)
+
+
+def _quantiles(value: Any) -> list[float]:
+    if not _all_of(value, int, float) or len(value) not in (0, _QUANTILES):
+        raise ValueError(f"quantiles are no {_QUANTILES} numbers")
+    return list(value)
 
 
 _REBUILT: dict[str, Callable[[Any], Any]] = {
     "histogram": _histogram,
+    "quantiles": _quantiles,
     "values": _pairs,
     "tokens": _pairs,
     "prominent": _triples,

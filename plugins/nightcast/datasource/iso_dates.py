@@ -12,10 +12,13 @@ from nightcast.datasource.arrow_arrays import Array, Bools, Ints, string_spans
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = len("2008-12-31")
+_MINUTE = len("2008-12-31 10:00")
 _SECOND = len("2008-12-31 10:00:00")
 _LONGEST = 40
 _PLACES_OF_DIGITS = np.array([0, 1, 2, 3, 5, 6, 8, 9])
-_TIME_DIGITS = np.array([11, 12, 14, 15, 17, 18])
+_MINUTE_DIGITS = np.array([11, 12, 14, 15])
+_SECOND_DIGITS = np.array([17, 18])
+_ZONE_LENGTHS = np.array([len("+01"), len("+0100"), len("+01:00")])
 _HYPHEN, _COLON, _ZERO = ord("-"), ord(":"), ord("0")
 
 Octets = npt.NDArray[np.uint8]
@@ -34,22 +37,29 @@ def days_of(strings: Array) -> tuple[Ints, Bools]:
     days
         int64 of shape (len(strings),), since 1970-01-01; 0 for what is no date.
     is_date
-        bool of the same shape: ``2008-12-31``, alone or followed by a blank or ``T``, ``10:00:00`` and perhaps a
-        fraction and a zone. The day must exist.
+        bool of the same shape: ``2008-12-31``, alone or followed by a blank or ``T`` and ``10:00`` or ``10:00:00``,
+        perhaps with a zone, and seconds with a fraction. The day must exist.
     """
     data, offsets = string_spans(strings)
     lengths = offsets[1:] - offsets[:-1]
     days, is_date = np.zeros(len(lengths), dtype=np.int64), np.zeros(len(lengths), dtype=np.bool_)
-    places = np.flatnonzero((lengths == _DAY) | ((lengths >= _SECOND) & (lengths <= _LONGEST)))
-    for cut, test in ((_DAY, None), (_SECOND, _is_time)):
-        chosen = places[(lengths[places] == _DAY) == (test is None)]
+    timed = np.flatnonzero((lengths >= _MINUTE) & (lengths <= _LONGEST))
+    last = data[offsets[timed + 1] - 1]
+    # Of a text that ends with the minute this is its last digit.
+    behind = data[offsets[timed] + np.minimum(lengths[timed] - 1, _MINUTE)]
+    seconds = (behind == _COLON) & (lengths[timed] >= _SECOND) & (_is_digit(last) | (last == ord("Z")))
+    minutes = _ends_with_minute(lengths[timed] - _MINUTE, behind, last)
+    for cut, chosen in (
+        (_DAY, np.flatnonzero(lengths == _DAY)),
+        (_MINUTE, timed[minutes]),
+        (_SECOND, timed[seconds]),
+    ):
         if len(chosen) == 0:
             continue
         text = data[offsets[chosen][:, None] + np.arange(cut)]
         found, fits = _days(text)
-        if test is not None:
-            last = data[offsets[chosen + 1] - 1]
-            fits &= test(text) & (_is_digit(last) | (last == ord("Z")))
+        if cut > _DAY:
+            fits &= _is_time(text)
         days[chosen[fits]], is_date[chosen[fits]] = found[fits], True
     return days, is_date
 
@@ -77,11 +87,20 @@ def _days(text: Octets) -> tuple[Ints, Bools]:
     return first + day - 1, fits & (day <= length)
 
 
+def _ends_with_minute(lengths: Ints, behind: Octets, last: Octets) -> Bools:
+    """Whether nothing but perhaps a zone, of these lengths, is behind the minute."""
+    signed = ((behind == ord("+")) | (behind == _HYPHEN)) & np.isin(lengths, _ZONE_LENGTHS) & _is_digit(last)
+    return np.asarray((lengths == 0) | ((lengths == 1) & (behind == ord("Z"))) | signed)
+
+
 def _is_time(text: Octets) -> Bools:
-    fits = _is_digit(text[:, _TIME_DIGITS]).all(axis=1) & (text[:, 13] == _COLON) & (text[:, 16] == _COLON)
+    fits = _is_digit(text[:, _MINUTE_DIGITS]).all(axis=1) & (text[:, 13] == _COLON)
     fits &= (text[:, 10] == ord(" ")) | (text[:, 10] == ord("T"))
     # 24:00:00 and the 60th second of a minute exist; the day is all that counts here.
-    return np.asarray(fits & (text[:, 11] <= ord("2")) & (text[:, 14] <= ord("5")) & (text[:, 17] <= ord("6")))
+    fits &= (text[:, 11] <= ord("2")) & (text[:, 14] <= ord("5"))
+    if text.shape[1] == _SECOND:
+        fits &= _is_digit(text[:, _SECOND_DIGITS]).all(axis=1) & (text[:, 17] <= ord("6"))
+    return np.asarray(fits)
 
 
 def _is_digit(octets: Octets) -> Bools:

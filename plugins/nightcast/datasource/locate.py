@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightcast.datasource.csv_header import default_names, has_header
-from nightcast.datasource.data_files import CSV, PARQUET, DataFiles, Lister, find_files
+from nightcast.datasource.csv_header import common_header, default_names, has_header
+from nightcast.datasource.csv_lines import header_text
+from nightcast.datasource.data_files import CSV, PARQUET, DataFiles, Lister, find_files, is_bucket
 from nightcast.datasource.parts import Part, local_part
-from nightcast.datasource.samples import FirstRows, first_rows
+from nightcast.datasource.samples import SAMPLE_PARTS, FirstRows, first_rows
 from nightcast.errors import DatasourceError
 from nightcast.warehouse.manifest import is_verbose, read_manifest
 
@@ -63,6 +64,8 @@ def find_schema(data: str, source: Lister) -> str | None:
 
     That is ``<file>.schema`` for a file and for a manifest, ``<folder>/.schema`` for a folder.
     """
+    if is_bucket(data):
+        return None
     beside = [f"{data}.schema"] if not data.endswith("/") else []
     return next((uri for uri in [*beside, f"{data.rstrip('/')}/.schema"] if source.size(uri) is not None), None)
 
@@ -84,7 +87,8 @@ def locate(
     names
         What a schema calls the columns.
     header
-        Whether each CSV file begins with a line of names; None: as the first file looks, see `has_header`.
+        Whether each CSV file begins with a line of names; None: as the first rows of up to eight files look, see
+        `has_header` and `common_header`; where a manifest names the columns, those of one file with two rows.
     null_as
         What stands for NULL in a CSV cell without quotes. None: ``\\N`` for the files of a manifest, and where the
         first lines hold it; else the empty cell.
@@ -92,22 +96,22 @@ def locate(
     Raises
     ------
     DatasourceError, ManifestError
-        When the data can not be found, or are damaged.
+        When the data can not be found, or are damaged; or when only some of the files begin with a header.
     """
     files = find_files(data, source)
     columns = _manifest_columns(files, source)
-    filled = next(file for file in files.files if file.bytes)
     if files.format == PARQUET:
         parts = _parts(files, source)
-        own = tuple(name for name, _ in columns) or _parquet_names(filled.uri, source)
+        filled = next(file.uri for file in files.files if file.bytes)
+        own = tuple(name for name, _ in columns) or _parquet_names(filled, source)
         return Located(data, parts, own, True, columns, files.manifest)
-    head = first_rows(Part(filled.uri, -1, filled.bytes, CSV), source)
+    heads = _heads(files, source, most=1 if columns else SAMPLE_PARTS)
     expected = [name for name, _ in columns] or names
     if header is None:
-        header = bool(head.rows) and (sorted(head.rows[0]) == sorted(expected or ()) or has_header(head.rows))
+        header = _begin_with_header(heads, expected)
     if null_as is None:
-        null_as = UNLOAD_NULL if files.manifest or head.sentinel else ""
-    own, named = _csv_names(data, head, expected, header=header)
+        null_as = UNLOAD_NULL if files.manifest or any(head.sentinel for head in heads.values()) else ""
+    own, named = _csv_names(data, heads, expected, header=header)
     parts = _parts(files, source, header=header, null_as=null_as)
     return Located(data, parts, own, named or bool(columns), columns, files.manifest)
 
@@ -144,15 +148,58 @@ def _parquet_names(uri: str, source: Lister) -> tuple[str, ...]:
             raise DatasourceError(f"{where} is damaged or no PARQUET file: {fault}; write it again") from fault
 
 
+def _heads(files: DataFiles, source: Lister, *, most: int) -> dict[str, FirstRows]:
+    """How some CSV files begin that have a row, by URI in record order: `most`, and more till one has two rows."""
+    filled = [file for file in files.files if file.bytes]
+    count = min(most, len(filled))
+    chosen = [place * len(filled) // count for place in range(count)]
+    found: dict[int, FirstRows] = {}
+    for place in [*chosen, *(place for place in range(len(filled)) if place not in chosen)]:
+        if len(found) >= count and any(len(head.rows) > 1 for head in found.values()):
+            break
+        head = first_rows(Part(filled[place].uri, -1, filled[place].bytes, CSV), source)
+        if head.rows:
+            found[place] = head
+    return {filled[place].uri: found[place] for place in sorted(found)}
+
+
+def _begin_with_header(heads: dict[str, FirstRows], expected: Sequence[str] | None) -> bool:
+    names, common = sorted(expected or ()), common_header([head.rows for head in heads.values()])
+    headed = [
+        uri
+        for uri, head in heads.items()
+        if sorted(head.rows[0]) == names or head.rows[0] == common or has_header(head.rows)
+    ]
+    if not headed:
+        return False
+    header = heads[headed[0]].rows[0]
+    for uri, head in heads.items():
+        # The columns of a file with a header may have an order of their own.
+        if sorted(head.rows[0]) != sorted(header):
+            raise DatasourceError(
+                f"{headed[0]} begins with the header {_listed(header)}, and {uri} with {_listed(head.rows[0])}; begin "
+                "each file with the same names, or none; if no file has a header, set dataFileContainsHeader to false "
+                "in the schema"
+            )
+    return True
+
+
+def _listed(cells: Sequence[str]) -> str:
+    shown = ", ".join(cell[:64] for cell in cells[:20])
+    return shown + ", ..." if len(cells) > 20 else shown
+
+
 def _csv_names(
-    data: str, head: FirstRows, expected: Sequence[str] | None, *, header: bool
+    data: str, heads: dict[str, FirstRows], expected: Sequence[str] | None, *, header: bool
 ) -> tuple[tuple[str, ...], bool]:
-    """Names of CSV columns, and whether they are the file's own."""
-    if not head.rows:
+    """Names of CSV columns, and whether they are the files' own."""
+    if not heads:
         if expected is None:
             raise DatasourceError(f"{data} has no line that can be read, so that nothing tells its columns")
         return tuple(expected), False
+    uri, head = next(((uri, head) for uri, head in heads.items() if len(head.rows) > 1), next(iter(heads.items())))
     if header:
+        header_text(head.line, f"part {uri}")
         return head.rows[0], True
     widths = [len(row) for row in head.rows]
     # One broken line tells nothing.

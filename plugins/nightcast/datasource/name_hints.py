@@ -18,12 +18,12 @@ _CODE_WORDS = _set_of(
     "code codes sku skus upc ean gtin isbn asin plu zip zipcode postcode postalcode postal plz phone telephone tel "
     "fax mobile barcode serial ssn iban bic account acct hash"
 )
-# These also begin the name of a count: number_of_items.
-_LAST_CODE_WORDS = _set_of("no nr nbr num number ref")
-# "venueid", and not "pricepaid".
+# With digits behind they rather number a column, or are a gas: num1, NO2.
+_NUMBER_WORDS = _set_of("no nr nbr num number ref")
+# "venueid", and not "pricepaid" or "centroid".
 _ID_ENDING = re.compile(
     r"(?<!pa)(?<!val)(?<!gr)(?<!vo)(?<!\bb)(?<!sol)(?<!flu)(?<!hum)(?<!rap)(?<!liqu)(?<!ac)(?<!cov)(?<!\bk)(?<!\ba)"
-    r"(?<!hybr)(?<!\bm)(?<!\bl)(?<!sa)(?<!la)id$"
+    r"(?<!hybr)(?<!\bm)(?<!\bl)(?<!sa)(?<!la)(?<!ro)(?<!zo)(?<!so)(?<!lo)(?<!no)(?<!ho)id$"
 )
 _CODE_ENDING = re.compile(r"(?<!de)(?<!en)code$|sku$")
 _GROUP_WORDS = _set_of(
@@ -33,8 +33,8 @@ _GROUP_WORDS = _set_of(
 _QUANTITY_WORDS = _set_of(
     "price amount cost revenue sales sold qty quantity count counts total sum avg mean average size area weight "
     "volume population income salary value units unit items length width height distance duration age score rating "
-    "points balance tax discount profit margin budget seats capacity year week day days hour minute second seconds "
-    "time timestamp epoch date index step period"
+    "scores points balance tax discount profit margin budget seats capacity visits orders sessions clicks lines year "
+    "week day days hour minute second seconds time timestamp epoch date index step period"
 )
 _CALENDAR = re.compile(r"(weekday|day_?of_?week|dow|month|month_?of_?year|quarter|qtr)$")
 
@@ -50,31 +50,36 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
+def _last_word(name: str) -> str:
+    """The last word of a name that is no digits; empty where there is none."""
+    return next((word for word in reversed(words_of(name)) if not word.isdecimal()), "")
+
+
 def says_id(name: str) -> bool:
-    """Whether a name calls its values an id.
+    """Whether a name calls its values an id: its last word, but for digits, does.
 
     Examples
     --------
-    >>> [says_id(name) for name in ("order_id", "venueid", "userKey", "pricepaid", "bid", "width")]
-    [True, True, True, False, False, False]
+    >>> [says_id(name) for name in ("order_id", "venueid", "userKey", "id_2", "pricepaid", "centroid", "id_count")]
+    [True, True, True, True, False, False, False]
     """
-    words = words_of(name)
-    return any(word in _ID_WORDS for word in words) or any(_ID_ENDING.search(word) for word in words)
+    last = _last_word(name)
+    return last in _ID_WORDS or _ID_ENDING.search(last) is not None
 
 
 def says_code(name: str) -> bool:
-    """Whether a name calls its values an id, or a code.
+    """Whether a name calls its values an id, or a code: its last word, but for digits, does.
+
+    The word before it says of what something is counted or measured: sku_count, zip_distance.
 
     Examples
     --------
-    >>> [says_code(name) for name in ("zip", "productcode", "order_no", "number_of_items", "price")]
-    [True, True, True, False, False]
+    >>> [says_code(name) for name in ("zip", "productcode", "order_no", "Zip_Code2", "num1", "sku_count")]
+    [True, True, True, True, False, False]
     """
-    words = words_of(name)
-    if not words:
-        return False
-    coded = any(word in _CODE_WORDS or _CODE_ENDING.search(word) for word in words)
-    return says_id(name) or coded or words[-1] in _LAST_CODE_WORDS
+    last = _last_word(name)
+    coded = last in _CODE_WORDS or _CODE_ENDING.search(last) is not None
+    return says_id(name) or coded or not _NUMBER_WORDS.isdisjoint(words_of(name)[-1:])
 
 
 def says_group(name: str) -> bool:

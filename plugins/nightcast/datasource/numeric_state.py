@@ -115,7 +115,8 @@ class NumericState:
             std=self.moments.deviation,
             median=permilles[500] if some else None,
             zeros=self.zeros,
-            distinct=distinct,
+            # An estimate errs to both sides; no record has two values.
+            distinct=min(distinct, self.moments.count),
             distinct_exact=distinct_exact,
             quantiles=permilles,
             quantiles_exact=self.counts.exact,

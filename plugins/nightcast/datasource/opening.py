@@ -65,7 +65,8 @@ def open_datasource(
     header, null_as
         As of `locate`; `header` wins over what the schema says.
     mapper
-        Counts records where no manifest tells them.
+        Counts records where no manifest tells them, and always compares the types of Parquet parts. For that a part on
+        S3 is copied, which the operators do not do: they trust what their own unload wrote.
 
     Raises
     ------
@@ -94,7 +95,8 @@ def open_datasource(
     schema = _fitting(schema if given is None else schema.with_overrides(given), located)
     roles = {key: name for key, name in (("targetAttributeName", target), ("rowId", row_id)) if name is not None}
     schema = replace(schema.with_overrides(roles), header=located.header)
-    return OpenedDatasource(Datasource(schema, _counted(located.parts, source, mapper)), inferred, uri)
+    parts = _counted(located.parts, source, mapper)
+    return OpenedDatasource(Datasource(schema, parts, located.manifest is not None), inferred, uri)
 
 
 def _inferred(located: Located, source: Lister, target: str | None) -> tuple[InferredAttribute, ...]:
@@ -127,7 +129,9 @@ def _fitting(schema: Schema, located: Located) -> Schema:
 
 
 def _counted(parts: tuple[Part, ...], source: Lister, mapper: Mapper) -> tuple[Part, ...]:
-    return counted_parts(parts, source, mapper) if any(part.records < 0 for part in parts) else parts
+    # Nothing but their footers tells whether Parquet parts hold the same types.
+    unknown = any(part.records < 0 or part.format == PARQUET for part in parts)
+    return counted_parts(parts, source, mapper) if unknown else parts
 
 
 def _text_of(uri: str, source: Lister) -> str:

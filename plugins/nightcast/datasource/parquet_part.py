@@ -30,9 +30,10 @@ def read_parquet(path: Path, wanted: WantedPart) -> Iterator[Decoded]:
                 f"{wanted.where} holds {file.metadata.num_rows:,} records and its manifest says {wanted.records:,}; "
                 "the file was changed after the manifest was written: unload again"
             )
-        names = [attribute.name for attribute in wanted.attributes]
+        names, seen = [attribute.name for attribute in wanted.attributes], 0
         for batch in file.iter_batches(batch_size=_batch_records(file), columns=names, use_threads=False):
-            yield _decoded(batch, wanted)
+            yield _decoded(batch, wanted, seen)
+            seen += batch.num_rows
 
 
 def _batch_records(file: pq.ParquetFile) -> int:
@@ -81,15 +82,34 @@ def _check_columns(found: pa.Schema, wanted: WantedPart) -> None:
             )
 
 
-def _decoded(batch: pa.RecordBatch, wanted: WantedPart) -> Decoded:
+def _decoded(batch: pa.RecordBatch, wanted: WantedPart, seen: int) -> Decoded:
     columns: dict[str, Array] = {}
     invalid: dict[str, Bools] = {}
     for attribute in wanted.attributes:
         array = batch.column(attribute.name)
         if attribute.type in _TEXTS:
             # Parquet does not promise UTF-8, and Arrow does not look.
-            array.validate(full=True)
+            try:
+                array.validate(full=True)
+            except pa.ArrowInvalid as fault:
+                record = seen + _first_no_utf8(array)
+                raise DatasourceError(
+                    f"{wanted.where}: record {record:,} (counted from 0) has a value of column {attribute.name!r} that "
+                    "is no UTF-8; mend the value, or write the column as UTF-8"
+                ) from fault
         columns[attribute.name], mask = typed_cells(array, attribute.type)
         if mask is not None:
             invalid[attribute.name] = mask
     return Decoded(batch.num_rows, columns, invalid)
+
+
+def _first_no_utf8(strings: Array) -> int:
+    """Place of the first value that is no UTF-8, in an array of which Arrow says that it holds one."""
+    if pa.types.is_dictionary(strings.type):
+        strings = strings.dictionary_decode()
+    for place, value in enumerate(strings.cast(pa.large_binary()).to_pylist()):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            return place
+    raise DatasourceError("Arrow refuses strings that are UTF-8; the file is damaged: write it again")

@@ -80,6 +80,8 @@ class NumberedPart:
         Number of records of the whole datasource.
     row
         Which entry of the manifest the part is, from 1.
+    manifest
+        Whether there is one.
     """
 
     part: Part
@@ -87,19 +89,27 @@ class NumberedPart:
     schema: Schema
     total: int
     row: int = 1
+    manifest: bool = True
 
     @property
     def where(self) -> str:
         """How error messages call the part."""
-        return f"part {self.part.uri} (entry {self.row} of the manifest)"
+        return f"part {self.part.uri}" + (f" (entry {self.row} of the manifest)" if self.manifest else "")
 
 
 @dataclass(frozen=True)
 class Datasource:
-    """Records of one schema in part files, in manifest order."""
+    """Records of one schema in part files, in manifest order.
+
+    Parameters
+    ----------
+    manifest
+        Whether a manifest names the parts; for messages.
+    """
 
     schema: Schema
     parts: tuple[Part, ...]
+    manifest: bool = True
 
     @property
     def records(self) -> int:
@@ -110,7 +120,7 @@ class Datasource:
         """The parts, each with the number of its first record."""
         found, first, total = [], 0, self.records
         for row, part in enumerate(self.parts, start=1):
-            found.append(NumberedPart(part, first, self.schema, total, row))
+            found.append(NumberedPart(part, first, self.schema, total, row, self.manifest))
             first += part.records
         return found
 

@@ -8,6 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from nightcast.datasource.parts import Reject
+from nightcast.errors import DatasourceError
+
+NAMED_REJECTS = 3
+"""How many rejected records a message names."""
 
 
 def rejected_files(rejects: Sequence[Reject]) -> dict[str, bytes]:
@@ -39,6 +43,36 @@ def rejected_files(rejects: Sequence[Reject]) -> dict[str, bytes]:
         f"{name}.csv" if unique else f"{number:05d}-{name}.csv": _lines(found)
         for number, (name, found) in enumerate(zip(names, parts.values(), strict=True), start=1)
     }
+
+
+def check_rejected(rejected: int, seen: int, allowed: int, first: Sequence[Reject]) -> None:
+    """Refuse a datasource with more rejected records than allowed, or with no other.
+
+    Parameters
+    ----------
+    rejected, seen
+        Numbers of records: of those that can not be read, and of all.
+    allowed
+        How many may be rejected.
+    first
+        Rejected records in record order; the first `NAMED_REJECTS` are told.
+
+    Raises
+    ------
+    DatasourceError
+        With the reasons of the first rejected records.
+    """
+    told = "; ".join(f"record {one.record:,} in {one.uri}: {one.reason}" for one in first[:NAMED_REJECTS])
+    if rejected > allowed:
+        raise DatasourceError(
+            f"{rejected:,} of {seen:,} records can not be read, and {allowed:,} are allowed, the first ones: {told}; "
+            "mend the data or how they are unloaded, or allow more"
+        )
+    if rejected == seen:
+        raise DatasourceError(
+            f"none of the {seen:,} records can be read, the first ones: {told}; "
+            "check that delimiter, quoting and schema fit the files"
+        )
 
 
 def _lines(rejects: Sequence[Reject]) -> bytes:

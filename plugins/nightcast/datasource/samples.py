@@ -59,10 +59,13 @@ class FirstRows:
         Cells of up to 200 lines, without empty and unreadable ones.
     sentinel
         Whether a cell is ``\\N`` without quotes, which stands for NULL in Redshift's files.
+    line
+        The first line as it is, without its end.
     """
 
     rows: tuple[tuple[str, ...], ...]
     sentinel: bool
+    line: bytes = b""
 
 
 def first_rows(part: Part, source: ByteSource) -> FirstRows:
@@ -87,7 +90,7 @@ def first_rows(part: Part, source: ByteSource) -> FirstRows:
         )
     texts = [line.decode(errors="replace") for line in lines[:FIRST_ROWS] if line]
     rows = tuple(tuple(cells) for cells in map(cells_of, texts) if cells is not None)
-    return FirstRows(rows, any(r"\N" in text.split(",") for text in texts))
+    return FirstRows(rows, any(r"\N" in text.split(",") for text in texts), lines[0])
 
 
 def sample_columns(parts: Sequence[Part], source: ByteSource, names: Sequence[str]) -> list[SampledColumn]:
@@ -138,9 +141,11 @@ def _parquet_columns(path: Path, part: Part, where: str, names: Sequence[str], m
 
 def _readable(found: pa.Schema, where: str) -> dict[str, pa.DataType]:
     """The columns that an attribute can hold; a warning for each of the others."""
-    kinds = {}
+    kinds: dict[str, pa.DataType] = {}
     for name, kind in zip(found.names, found.types, strict=True):
         if any(fits(kind, attribute) for attribute in AttributeType):
+            if name in kinds:
+                raise DatasourceError(f"{where} has {found.names.count(name)} columns {name!r}; rename one in the SQL")
             kinds[name] = kind
         else:
             warnings.warn(f"{where}: column {name!r} holds {kind}, and is left out", SchemaWarning, stacklevel=2)

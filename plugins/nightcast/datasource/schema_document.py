@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nightcast.datasource.strict_json import parse_object
@@ -60,7 +60,8 @@ def check_document(document: Mapping[str, Any], what: str) -> dict[str, Any]:
     Unknown keys are refused, and values other than the only one that a key may have; older spellings are understood,
     with a `SchemaWarning`.
     """
-    document = _modern(document, _KEYS, what)
+    keys, document = list(document), _modern(document, _KEYS, what)
+    _warn_of_old_spellings(keys, _KEYS, what)
     if document.get("version", VERSION) != VERSION:
         raise SchemaError(f'{what} is of version {document["version"]!r}; only "{VERSION}" is known')
     if document.get("dataFormat", DATA_FORMAT) != DATA_FORMAT:
@@ -76,7 +77,9 @@ def attribute_pairs(value: Any) -> list[tuple[str, str]]:
     """(name, type) of each entry of ``attributes``; the type is not yet looked at."""
     if not isinstance(value, list):
         raise SchemaError('"attributes" must be a list of {"attributeName", "attributeType"}')
-    return [_attribute_pair(entry, place) for place, entry in enumerate(value, start=1)]
+    pairs = [_attribute_pair(entry, place) for place, entry in enumerate(value, start=1)]
+    _warn_of_old_spellings([key for entry in value for key in entry], _ATTRIBUTE_KEYS, "attributes")
+    return pairs
 
 
 def optional_name(document: Mapping[str, Any], key: str) -> str | None:
@@ -125,11 +128,16 @@ def _modern(document: Mapping[str, Any], known: tuple[str, ...], what: str) -> d
             raise SchemaError(f"{what} has the unknown key {key!r:.80}; known keys are {', '.join(known)}")
         if modern in found:
             raise SchemaError(f"{what} has {modern!r} in two spellings, old and new; leave the old one out")
-        if modern != key:
-            warnings.warn(
-                f"{what} has the key {key!r}, an old spelling of {modern!r}; write the new one",
-                SchemaWarning,
-                stacklevel=2,
-            )
         found[modern] = value
     return found
+
+
+def _warn_of_old_spellings(keys: Iterable[str], known: tuple[str, ...], what: str) -> None:
+    """Warn once of each key that `_modern` has found another name for."""
+    for key in dict.fromkeys(keys):
+        if key not in known:
+            warnings.warn(
+                f"{what} has the key {key!r}, an old spelling of {_OLD_SPELLINGS[key]!r}; write the new one",
+                SchemaWarning,
+                stacklevel=3,
+            )

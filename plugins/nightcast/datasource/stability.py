@@ -65,6 +65,12 @@ def _index(tables: Tables) -> Index:
     return float(psi), float(noise)
 
 
+def _strength(index: Index) -> tuple[float, float]:
+    """What an index is above its noise; of those that are not, the greater one."""
+    psi, noise = index
+    return (-1.0, -1.0) if psi is None or noise is None else (max(psi - noise, 0.0), psi)
+
+
 def attribute_index(here: AttributeInsights, there: AttributeInsights, here_records: int, there_records: int) -> Index:
     """The index of an attribute, in the bins that `nightcast.datasource.drift.AttributeDrift` tells, and its noise.
 
@@ -75,8 +81,12 @@ def attribute_index(here: AttributeInsights, there: AttributeInsights, here_reco
     here_records, there_records
         How many records those are.
     """
+    presence = [
+        [records - absent_cells(found), absent_cells(found)]
+        for found, records in ((here, here_records), (there, there_records))
+    ]
     if dates_of(here) is not None and dates_of(there) is not None:
-        return None, None
+        return _index([(presence[0], presence[1])])
     if isinstance(here, NumericInsights) and isinstance(there, NumericInsights):
         return _index([_number_counts(here, there, here_records, there_records)])
     if isinstance(here, BinaryInsights) and isinstance(there, BinaryInsights):
@@ -86,7 +96,9 @@ def attribute_index(here: AttributeInsights, there: AttributeInsights, here_reco
         kept = _frequent(here)
         return _index([(_value_counts(here, kept), _value_counts(there, kept))])
     if isinstance(here, TextInsights) and isinstance(there, TextInsights):
-        return _index(_token_tables(here, there, here_records, there_records))
+        tokens = _index(_token_tables(here, there, here_records, there_records))
+        # Among fifty tokens that each few records hold, the mean hides that most texts are gone.
+        return max(tokens, _index([(presence[0], presence[1])]), key=_strength)
     return None, None
 
 

@@ -23,8 +23,6 @@ DATABASE = "dev"
 WORKGROUP = "nightcast"
 IAM_ROLE = "arn:aws:iam::123456789012:role/NightcastRedshift"
 _USER = "admin"
-# How long a process waits for another one's write to the metadata database.
-_LOCK_SECONDS = 120
 _POOL = {
     "name": "redshift",
     "slots": 4,
@@ -219,8 +217,8 @@ class Stack:
             "API__BASE_URL": f"http://127.0.0.1:{port}",
             "API__SECRET_KEY": keys["api"],
             "API_AUTH__JWT_SECRET": keys["jwt"],
-            # A scheduler loop on a busy machine holds the write lock for longer than the driver's 5 seconds.
-            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={_LOCK_SECONDS}",
+            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}",
+            "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "nightcast.sandbox.metadata_database.CONNECT_ARGS",
             "SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",

@@ -96,6 +96,13 @@ def manifest_urls(text: str | bytes) -> list[str]:
     return [item["url"] for item in json.loads(text)["entries"]]
 
 
+def manifest_sizes(text: str | bytes) -> list[int | None]:
+    """Bytes of the files of a manifest, verbose or not, in manifest order; None where it does not tell them."""
+    told = [item.get("meta") for item in json.loads(text)["entries"]]
+    sizes = [meta.get("content_length") if isinstance(meta, dict) else None for meta in told]
+    return [size if isinstance(size, int) else None for size in sizes]
+
+
 def read_manifest(text: str | bytes, uri: str, *, header: bool = False) -> Manifest:
     """Read a verbose manifest.
 

@@ -1,0 +1,34 @@
+"""SQLite connections of Airflow's metadata database that wait for each other's writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Self
+
+# A scheduler loop on a busy machine holds the write lock for longer than the driver's 5 seconds.
+LOCK_SECONDS = 120
+
+
+class _Cursor(sqlite3.Cursor):
+    """Begins a transaction that will write with the lock, and not with a look at the data.
+
+    The driver begins no transaction before a savepoint, so that SQLite begins one which only reads; when it comes to
+    write, and somebody else has written meanwhile, SQLite gives up at once instead of waiting.
+    """
+
+    def execute(self, sql: str, *arguments: Any) -> Self:
+        """See `sqlite3.Cursor.execute`."""
+        if not self.connection.in_transaction and sql.lstrip()[:9].upper() == "SAVEPOINT":
+            super().execute("BEGIN IMMEDIATE")
+        return super().execute(sql, *arguments)
+
+
+class WaitingConnection(sqlite3.Connection):
+    """A connection whose cursors wait."""
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        """See `sqlite3.Connection.cursor`."""
+        return super().cursor(*arguments, **({"factory": _Cursor} | options))
+
+
+CONNECT_ARGS: dict[str, Any] = {"factory": WaitingConnection, "isolation_level": "IMMEDIATE", "timeout": LOCK_SECONDS}

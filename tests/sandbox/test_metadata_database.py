@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nightcast.sandbox.metadata_database import CONNECT_ARGS
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_savepoint_that_reads_and_then_writes_waits_for_another_writer(tmp_path: Path, journal: str) -> None:
+    path = tmp_path / "airflow.db"
+    with closing(sqlite3.connect(path)) as first:
+        first.execute(f"PRAGMA journal_mode = {journal}")
+        first.execute("CREATE TABLE runs (number INTEGER)")
+    began, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(path, **CONNECT_ARGS)) as other:
+            began.wait(10)
+            other.execute("INSERT INTO runs VALUES (1)")
+            other.commit()
+        ended.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with closing(sqlite3.connect(path, **CONNECT_ARGS)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SAVEPOINT one")
+        assert cursor.execute("SELECT count(*) FROM runs").fetchall() == [(0,)]
+        began.set()
+        assert not ended.wait(0.3)
+        cursor.execute("INSERT INTO runs VALUES (2)")
+        cursor.execute("RELEASE one")
+        connection.commit()
+    thread.join(20)
+    assert ended.is_set()
+    with closing(sqlite3.connect(path)) as last:
+        assert sorted(last.execute("SELECT number FROM runs")) == [(1,), (2,)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nightcast.mlmodel.descent import minimised
+from nightcast.mlmodel.descent import minimised, newton
 
 
 def identity(gradient: np.ndarray) -> np.ndarray:
@@ -41,6 +41,33 @@ def test_a_step_that_is_far_too_long_is_cut_back() -> None:
     found = minimised(function, np.array([2.0, -3.0]), lambda gradient: 1e4 * gradient, 1e-12, 200)
     assert found.converged
     np.testing.assert_allclose(found.point, 0.0, atol=1e-4)
+
+
+def test_newton_takes_few_steps_where_gradients_take_many() -> None:
+    curvatures = np.geomspace(1e-4, 1e4, 30)
+
+    def function(point: np.ndarray) -> tuple[float, np.ndarray, object]:
+        value = 1 + float(np.sum(np.logaddexp(0, curvatures * point) - 0.3 * curvatures * point))
+        shares = 1 / (1 + np.exp(-curvatures * point))
+        hessian = curvatures**2 * shares * (1 - shares)
+        return value, curvatures * (shares - 0.3), lambda right: right / hessian
+
+    found = newton(function, np.ones(30) / curvatures, 1e-13, 50)
+    assert found.converged
+    assert found.evaluations < 10
+    np.testing.assert_allclose(curvatures * found.point, np.log(0.3 / 0.7), rtol=1e-5)
+
+
+def test_newton_steps_that_are_too_long_are_cut_back() -> None:
+    def function(point: np.ndarray) -> tuple[float, np.ndarray, object]:
+        # Newton's method without step control leaves this function for infinity from |x| above 1.09.
+        root = np.sqrt(1 + point**2)
+        return float(root[0]), point / root, lambda right: right * root**3
+
+    found = newton(function, np.array([3.0]), 1e-12, 50)
+    assert found.converged
+    assert found.point[0] == pytest.approx(0.0, abs=1e-5)
+    assert newton(function, np.array([3.0]), 1e-12, 3).converged is False
 
 
 def test_the_evaluations_are_bounded() -> None:

@@ -96,7 +96,8 @@ def _packed(block: Table) -> tuple[tuple[int, ...], Ints | None, Table]:
         smallest = next((kind for kind in _UNSIGNED if high <= np.iinfo(kind).max), np.int64)
         values = values.astype(smallest)
     if values.size < 2**31 and np.count_nonzero(values) * (4 + values.itemsize) < values.nbytes:
-        places = np.flatnonzero(values).astype(np.int32)
+        # Of bools: numpy finds those ten times as fast.
+        places = np.flatnonzero(values != 0).astype(np.int32)
         return block.shape, places, values[places]
     return block.shape, None, values
 

@@ -54,19 +54,25 @@ def curvature(chunks: Sequence[Chunk], weights: Floats, output: int) -> tuple[Fl
     return products(zip(chunks, spreads, strict=True), len(sums)), sums, total
 
 
-def weighted_gram(chunks: Iterable[PieceChunk], weights: Floats) -> tuple[Gram, float]:
-    """As `curvature`, of a single output, for chunks of which one after the other is in memory.
+def loss_and_curvature(chunks: Iterable[PieceChunk], weights: Floats) -> tuple[float, Floats, Gram, float]:
+    """As `loss_and_gradient` for a single output, and what its second derivatives are made of.
 
     Returns
     -------
-    The Gram with the sums over weighted records, and the sum of their weights.
+    Loss and gradient; X'X and column sums of records that count by p(1 - p); and the sum of p(1 - p).
     """
     gram, total = Gram(np.zeros(weights.shape[1] - 1)), 0.0
+    loss, gradient = 0.0, np.zeros_like(weights)
     for chunk in chunks:
-        [spread] = _spreads(chunk, weights)
-        gram.add(chunk.pieces, spread, spread)
-        total += float(spread.sum())
-    return gram, total
+        some, residuals = _losses(scores_of(chunk, weights), chunk.classes)
+        loss += some
+        gradient[:, :-1] += chunk.sums(residuals)
+        gradient[:, -1] += residuals.sum(axis=1)
+        shares = residuals[0] + chunk.classes
+        spreads = shares * (1.0 - shares)
+        gram.add(chunk.pieces, spreads, spreads)
+        total += float(spreads.sum())
+    return loss, gradient, gram, total
 
 
 def spreads_of(chunks: Iterable[Chunk], weights: Floats) -> tuple[Floats, Floats, Floats]:

@@ -12,7 +12,7 @@ from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.class_chunks import Chunk, PieceChunk, compact, split
-from nightcast.mlmodel.class_loss import loss_and_gradient, weighted_gram
+from nightcast.mlmodel.class_loss import loss_and_curvature, loss_and_gradient
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.marked_batches import marked_batches
@@ -122,9 +122,9 @@ def part_loss(
 
 def part_curvature(
     numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer, weights: Floats
-) -> tuple[Gram, float]:
-    """Second derivatives of the loss of the training records of one part, for one output; see `weighted_gram`."""
-    return weighted_gram(_chunks(numbered, task, featurizer), weights)
+) -> tuple[float, Floats, Gram, float]:
+    """As `part_loss` for one output, with the second derivatives; see `loss_and_curvature`."""
+    return loss_and_curvature(_chunks(numbered, task, featurizer), weights)
 
 
 def _chunks(numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer) -> Iterator[PieceChunk]:

@@ -90,7 +90,7 @@ def class_scaling(
 
 
 def gram_scaling(gram: Gram, total: float, l2: float) -> Callable[[Floats], Floats]:
-    """The inverse of the Hessian of a single output, from the sums over all records; see `weighted_gram`."""
+    """The inverse of the Hessian of a single output, from the sums over all records; see `loss_and_curvature`."""
     total = max(total, _LEAST_SPREAD)
     means = gram.sums / total
     solver = RidgeSolver(gram.products(), means, total, l2)

@@ -91,6 +91,43 @@ def minimised(
     return Descent(point, value, gradient, evaluations, converged=False)
 
 
+def newton(
+    function: Callable[[Floats], tuple[float, Floats, Callable[[Floats], Floats]]],
+    start: Floats,
+    tolerance: float,
+    most: int,
+) -> Descent:
+    """Minimise by Newton's steps, cut back until the value falls enough.
+
+    Parameters
+    ----------
+    function
+        Value and gradient at a point, and the inverse Hessian there, times a vector.
+    start, tolerance, most
+        As of `minimised`.
+    """
+    point = start
+    value, gradient, inverse = function(point)
+    evaluations = 1
+    while evaluations < most:
+        direction = -inverse(gradient)
+        slope = _dot(gradient, direction)
+        if -0.5 * slope <= tolerance * abs(value):
+            return Descent(point, value, gradient, evaluations, converged=True)
+        step = 1.0
+        while evaluations < most:
+            next_point = point + step * direction
+            next_value, next_gradient, next_inverse = function(next_point)
+            evaluations += 1
+            if next_value <= value + _SUFFICIENT * step * slope:
+                point, value, gradient, inverse = next_point, next_value, next_gradient, next_inverse
+                break
+            if abs(next_value - value) <= 1e-14 * abs(value):
+                return Descent(point, value, gradient, evaluations, converged=True)
+            step *= _shorter(next_value - value, step * slope)
+    return Descent(point, value, gradient, evaluations, converged=False)
+
+
 def _shorter(gain: float, slope: float) -> float:
     """By what to shorten a step: to the minimum of the parabola through both ends, within a tenth and a half."""
     if not np.isfinite(gain):

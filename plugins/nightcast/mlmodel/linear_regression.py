@@ -79,13 +79,15 @@ class SquareSums:
 
     def solution(self, l2: float) -> Solution:
         """The weights of least squared error and penalty; at least one record is needed."""
-        means = self.gram.sums / self.records
-        solver = RidgeSolver(self.gram.products(), means, self.records, l2)
-        weights = solver.solve(self.gram.with_target - means * self.total)
-        constant = self.total / self.records - _dot(weights, means)
-        # The derivative of (A + l2 I) w = right by l2.
-        slope = -solver.solve(weights)
-        return Solution(weights, constant, l2 * slope, -l2 * _dot(slope, means))
+        # Said here too: another thread does not inherit it.
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = self.gram.sums / self.records
+            solver = RidgeSolver(self.gram.products(), means, self.records, l2)
+            weights = solver.solve(self.gram.with_target - means * self.total)
+            constant = self.total / self.records - _dot(weights, means)
+            # The derivative of (A + l2 I) w = right by l2.
+            slope = -solver.solve(weights)
+            return Solution(weights, constant, l2 * slope, -l2 * _dot(slope, means))
 
     def squared_error(self, solution: Solution) -> tuple[float, float]:
         """Mean squared error of a solution on these records, and its derivative by the logarithm of the penalty."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from nightcast.mlmodel.class_chunks import Chunk
 from nightcast.mlmodel.class_loss import loss_and_gradient, probabilities, scores_of
 from nightcast.mlmodel.class_records import ClassRecords, gathered, part_curvature, part_loss
 from nightcast.mlmodel.class_scaling import class_scaling, factored, gram_scaling
-from nightcast.mlmodel.descent import Descent, minimised
+from nightcast.mlmodel.descent import Descent, minimised, newton
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_predictor import LinearPredictor
@@ -38,7 +38,7 @@ _LEAST_L2 = 0.01
 # Shares of the loss that a step must be expected to gain.
 _ROUGH, _EXACT, _STREAMED = 1e-7, 1e-10, 1e-8
 _EVALUATIONS_A_ROUND, _ROUNDS, _DIAGONAL_ROUNDS = 60, 12, 2
-_MOST_PASSES, _PASSES_A_HESSIAN = 60, 10
+_MOST_PASSES = 60
 Loss = Callable[[Floats], tuple[float, Floats]]
 
 
@@ -155,19 +155,12 @@ def _final(
     # First the minimum over the whole sample: the fewer passes are left.
     start = search.descended(records.chunks, start, l2 / times, _ROUGH).point
     passes = _Passes(task, featurizer, mapper)
-    loss = _penalized(passes.loss, l2, task.target.outputs)
     if task.target.outputs > 1 or not factored(1, featurizer.n_features):
         weights = start.reshape(task.target.outputs, -1)
         scaled = class_scaling(records.chunks, weights, l2, times=times, factor=True)
+        loss = _penalized(passes.loss, l2, task.target.outputs)
         return minimised(loss, start, scaled, _STREAMED, _MOST_PASSES)
-    evaluations = 0
-    for _ in range(_MOST_PASSES // _PASSES_A_HESSIAN):
-        descent = minimised(loss, start, passes.scaling(start, l2), _STREAMED, _PASSES_A_HESSIAN)
-        evaluations += descent.evaluations + 1
-        if descent.converged:
-            break
-        start = descent.point
-    return replace(descent, evaluations=evaluations)
+    return newton(partial(passes.derivatives, l2=l2), start, _STREAMED, _MOST_PASSES)
 
 
 @dataclass(frozen=True)
@@ -186,13 +179,17 @@ class _Passes:
             gradient += some_gradient.ravel()
         return loss, gradient
 
-    def scaling(self, flat: Floats, l2: float) -> Callable[[Floats], Floats]:
-        """The inverse of the Hessian, for one output."""
+    def derivatives(self, flat: Floats, l2: float) -> tuple[float, Floats, Callable[[Floats], Floats]]:
+        """The loss with penalty, its gradient and its inverse Hessian, for one output."""
         gram, total = Gram(np.zeros(self.featurizer.n_features)), 0.0
-        for some_gram, some_total in self._over_parts(part_curvature, flat):
+        loss, gradient = 0.0, np.zeros(len(flat))
+        for some_loss, some_gradient, some_gram, some_total in self._over_parts(part_curvature, flat):
+            loss += some_loss
+            gradient += some_gradient.ravel()
             gram.merge(some_gram)
             total += some_total
-        return gram_scaling(gram, total, l2)
+        value, slopes = _penalized(lambda _: (loss, gradient), l2, 1)(flat)
+        return value, slopes, gram_scaling(gram, total, l2)
 
     def _over_parts(self, function: Callable[..., Any], flat: Floats) -> Iterator[Any]:
         weights = flat.reshape(self.task.target.outputs, -1)

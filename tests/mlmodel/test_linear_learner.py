@@ -17,8 +17,9 @@ from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
 from nightcast.mlmodel import class_records, linear_learner
-from nightcast.mlmodel.learners import Fit, TrainingTask, training_batches
+from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_learner import LinearLearner
+from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.targets import ModelType, Target
 from nightcast.recipe.grammar import parse_recipe

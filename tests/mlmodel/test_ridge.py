@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nightcast.mlmodel.ridge import ridge_weights
+from nightcast.mlmodel.ridge import RidgeSolver
 
 
 def solved(matrix: np.ndarray, target: np.ndarray, l2: float) -> np.ndarray:
     means = matrix.mean(axis=0)
     right = matrix.T @ target - matrix.sum(axis=0) * target.mean()
-    return ridge_weights(np.triu(matrix.T @ matrix), means, len(matrix), right, l2)
+    return RidgeSolver(np.triu(matrix.T @ matrix), means, len(matrix), l2).solve(right)
 
 
 @pytest.mark.parametrize("features", [0, 1, 5, 127, 128, 129, 300])

@@ -123,12 +123,6 @@ def binary_forms(strings: Array) -> tuple[Bools, Bools]:
     return negative > 0, positive > 0
 
 
-def number_forms(strings: Array) -> Bools:
-    """Which strings are written as `numeric_cells` reads numbers: bool of shape (len(strings),)."""
-    found, _ = numbers(pc.match_substring_regex(pc.utf8_trim_whitespace(strings), _NUMBER))
-    return found > 0
-
-
 def as_text(array: Array) -> Array:
     """Whole numbers, decimals, booleans, dates and times as the text that Redshift writes for them.
 

@@ -23,7 +23,8 @@ from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.datasource.selection import filtered
 from nightcast.errors import ModelError
-from nightcast.mlmodel.learners import TrainingTask, training_batches
+from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.mlmodel.model import Link, Predictor
 
 _MOST_RECORDS = 200_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,9 +11,8 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import Bools
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.insights import Insights
-from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart, read_batches
+from nightcast.datasource.parts import ByteSource, Datasource, Mapper
 from nightcast.datasource.rearrangement import Rearrangement
-from nightcast.datasource.selection import filtered
 from nightcast.mlmodel.model import Link, Predictor
 from nightcast.mlmodel.targets import Target
 from nightcast.recipe.grammar import Recipe
@@ -99,28 +98,3 @@ def in_validation(first_record: int, size: int, seed: str) -> Bools:
     numbers = np.arange(first_record, first_record + size, dtype=np.uint64)
     hashes = mixed(numbers ^ seed_hash(_VALIDATION_SEED + seed))
     return hashes < np.uint64(int(_VALIDATION_SHARE * 2**64))
-
-
-def training_batches(
-    numbered: NumberedPart, task: TrainingTask, columns: Sequence[str]
-) -> Iterator[tuple[Batch, Bools]]:
-    """Stream the training records of one part that have a target, each with its place in or out of the validation.
-
-    Yields
-    ------
-    batch
-        Holds `columns` and the target; every record has a target that can be read.
-    validation
-        Which of its records belong to the validation slice: bool of shape (len(batch),).
-    """
-    rearrangement, target = task.rearrangement, task.target
-    needed = rearrangement.columns(numbered.schema)
-    wanted = tuple(dict.fromkeys([*columns, target.name, *needed]))
-    for batch in read_batches(numbered, task.source, wanted):
-        taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
-        if batch.rejected is not None:
-            taken = taken & ~batch.rejected
-        taken = taken & target.labels(batch).known
-        if taken.any():
-            validation = in_validation(batch.first_record, len(batch), task.seed)
-            yield (batch, validation) if taken.all() else (filtered(batch, taken), validation[taken])

@@ -11,6 +11,7 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.datasource.parts import Batch, NumberedPart, read_batches
+from nightcast.datasource.selection import filtered
 from nightcast.mlmodel.learners import TrainingTask, in_validation
 
 
@@ -40,3 +41,28 @@ def marked_batches(
         if taken.any():
             places = np.flatnonzero(taken)
             yield batch, labels.values, places, in_validation(batch.first_record, len(batch), task.seed)[places]
+
+
+def training_batches(
+    numbered: NumberedPart, task: TrainingTask, columns: Sequence[str]
+) -> Iterator[tuple[Batch, Bools]]:
+    """Stream the training records of one part that have a target, each with its place in or out of the validation.
+
+    Yields
+    ------
+    batch
+        Holds `columns` and the target; every record has a target that can be read.
+    validation
+        Which of its records belong to the validation slice: bool of shape (len(batch),).
+    """
+    for batch, _, places, validation in marked_batches(numbered, task, columns):
+        yield taken_at(batch, places), validation
+
+
+def taken_at(batch: Batch, places: Ints) -> Batch:
+    """The records of a batch that stand at `places`, ascending."""
+    if len(places) == len(batch):
+        return batch
+    mask = np.zeros(len(batch), dtype=np.bool_)
+    mask[places] = True
+    return filtered(batch, mask)

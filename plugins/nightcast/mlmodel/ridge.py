@@ -18,11 +18,6 @@ _SINGULAR = 1e-12
 _BLOCK = 128
 
 
-def ridge_weights(products: Floats, means: Floats, records: float, right: Floats, l2: float) -> Floats:
-    """Solve ``(X'X - n m m' + l2 I) w = right`` once; see `RidgeSolver`."""
-    return RidgeSolver(products, means, records, l2).solve(right)
-
-
 class RidgeSolver:
     """Solves ``(X'X - n m m' + l2 I) w = right`` for w.
 

@@ -12,7 +12,8 @@ from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.insights import NumericInsights
 from nightcast.datasource.parts import NumberedPart
-from nightcast.mlmodel.learners import TrainingTask, training_batches
+from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.recipe.blocks import NumberBlock, block_starts, missing_name
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.pieces import Dense, OneHot, Piece, to_csr

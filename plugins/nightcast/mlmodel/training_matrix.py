@@ -10,9 +10,10 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Floats, Hashes
 from nightcast.datasource.hashing import mixed, seed_hash
-from nightcast.datasource.parts import Batch, Mapper, NumberedPart, read_batches
+from nightcast.datasource.parts import Batch, Mapper, NumberedPart
 from nightcast.datasource.selection import filtered
-from nightcast.mlmodel.learners import TrainingTask, in_validation
+from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.marked_batches import marked_batches, taken_at
 from nightcast.mlmodel.tree_encoder import TreeEncoder
 
 _SAMPLE_SEED = "nightcast boosting sample"
@@ -86,18 +87,12 @@ def _known_batches(
     numbered: NumberedPart, task: TrainingTask, columns: tuple[str, ...]
 ) -> Iterator[tuple[Batch, Bools, Hashes]]:
     """Batches of the training records with a target, with their places in the validation and their numbers."""
-    rearrangement, target = task.rearrangement, task.target
-    wanted = tuple(dict.fromkeys([*columns, target.name, *rearrangement.columns(numbered.schema)]))
-    for batch in read_batches(numbered, task.source, wanted):
-        taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
-        if batch.rejected is not None:
-            taken = taken & ~batch.rejected
-        labels = target.labels(batch)
-        taken = taken & labels.known & (labels.values >= 0 if target.classes else True)
-        if taken.any():
-            numbers = np.arange(batch.first_record, batch.first_record + len(batch), dtype=np.uint64)
-            validation = in_validation(batch.first_record, len(batch), task.seed)
-            yield filtered(batch, taken), validation[taken], numbers[taken]
+    for batch, values, places, validation in marked_batches(numbered, task, columns):
+        if task.target.classes:
+            known = values[places] >= 0
+            places, validation = places[known], validation[known]
+        if len(places):
+            yield taken_at(batch, places), validation, (places + batch.first_record).astype(np.uint64)
 
 
 def _joined(parts: list[TrainingRows], width: int, seen: int) -> TrainingRows:

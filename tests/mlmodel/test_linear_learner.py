@@ -16,10 +16,10 @@ from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
-from nightcast.mlmodel import class_records, linear_learner
-from nightcast.mlmodel.learners import Fit, TrainingTask
+from nightcast.mlmodel import class_records, linear_learner, linear_regression
+from nightcast.mlmodel.learners import Fit, TrainingTask, fold_of
 from nightcast.mlmodel.linear_learner import LinearLearner
-from nightcast.mlmodel.marked_batches import training_batches
+from nightcast.mlmodel.marked_batches import marked_batches, training_batches
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.targets import ModelType, Target
 from nightcast.recipe.grammar import parse_recipe
@@ -83,20 +83,77 @@ def test_least_squares_predicts_as_scikit_learn(datasource: Datasource, files: B
     np.testing.assert_allclose(matrix @ fit.predictor.weights[:, 0] + fit.predictor.intercepts, peer, atol=1e-6)
 
 
-def test_the_strength_is_that_of_the_least_error_on_the_validation_slice(
-    write: Callable[..., Datasource], files: ByteSource, sales: pa.Table
-) -> None:
+def folds_of(task: TrainingTask, fit: Fit) -> np.ndarray:
+    """The fold of each training record with a target."""
+    numbers = [
+        batch.first_record + places.astype(np.uint64)
+        for part in task.datasource.numbered()
+        for batch, _, places, _ in marked_batches(part, task, fit.predictor.columns)
+    ]
+    return fold_of(np.concatenate(numbers), task.seed)
+
+
+@pytest.fixture
+def noisy(write: Callable[..., Datasource], files: ByteSource, sales: pa.Table) -> TrainingTask:
+    """Sales by venues that tell nothing."""
     rng = np.random.default_rng(3)
-    noisy = sales.set_column(3, "venue", pa.array([f"v{number}" for number in rng.integers(0, 900, len(sales))]))
-    task = task_of(write(noisy, 700), files, '{"outputs": ["venue"]}')
-    fit = LinearLearner().fit(task, map)
+    table = sales.set_column(3, "venue", pa.array([f"v{number}" for number in rng.integers(0, 900, len(sales))]))
+    return task_of(write(table, 700), files, '{"outputs": ["venue"]}')
+
+
+def test_the_strength_is_that_of_the_least_error_over_five_folds(noisy: TrainingTask) -> None:
+    fit = LinearLearner().fit(noisy, map)
     tried = {found["l2"]: found["RegressionRMSE"] for found in fit.facts["strengths"]}
-    matrix, target, mask = matrices(task, fit)
+    matrix, target, mask = matrices(noisy, fit)
+    folds = folds_of(noisy, fit)
+    assert set(folds.tolist()) == set(range(5))
+    np.testing.assert_array_equal(folds == 0, mask)
     for l2, rmse in tried.items():
-        rest = Ridge(alpha=l2, solver="cholesky").fit(matrix[~mask].toarray(), target[~mask])
-        assert rmse == pytest.approx(np.sqrt(np.mean((target - rest.predict(matrix))[mask] ** 2)), rel=1e-8)
+        squared = 0.0
+        for fold in range(5):
+            rest = Ridge(alpha=l2, solver="cholesky").fit(matrix[folds != fold].toarray(), target[folds != fold])
+            squared += ((target - rest.predict(matrix))[folds == fold] ** 2).sum()
+        assert rmse == pytest.approx(np.sqrt(squared / len(target)), rel=1e-6)
     assert fit.parameters["l2"] == min(tried, key=tried.__getitem__) > 10
-    assert fit.facts["validationLoss"] == min(tried.values())
+    # Each record has been predicted once by a model that had not seen it: what intervals are made of.
+    assert fit.residuals is not None
+    predictions, residuals = fit.residuals
+    np.testing.assert_allclose(np.sort(predictions + residuals), np.sort(target), atol=1e-9)
+
+
+def test_records_in_memory_and_sums_give_the_same_model(
+    datasource: Datasource, files: ByteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(datasource, files)
+    for given in (LinearLearner(3.0), LinearLearner(2.0, 50.0)):
+        held = given.fit(task, map)
+        monkeypatch.setattr(linear_learner, "_HELD_CODES", 0)
+        summed = given.fit(task, map)
+        monkeypatch.undo()
+        assert (held.facts["folds"], summed.facts["folds"]) == (5, 1)
+        np.testing.assert_allclose(held.predictor.weights, summed.predictor.weights, atol=1e-8)
+        assert summed.facts["validationLoss"] == pytest.approx(held.facts["validationLoss"], rel=1e-8)
+        assert summed.residuals is not None
+        assert len(summed.residuals[0]) == summed.facts["validationRecords"]
+        rmse = np.sqrt(np.mean(summed.residuals[1] ** 2))
+        assert rmse == pytest.approx(summed.facts["validationLoss"], rel=1e-8)
+
+
+def test_an_output_that_tells_nothing_gets_a_penalty_of_its_own(
+    write: Callable[..., Datasource], files: ByteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    shop, idle = rng.integers(0, 40, 6000), rng.integers(0, 1500, 6000)
+    sold = rng.normal(0, 3, 40)[shop] + rng.normal(0, 1, 6000)
+    table = pa.table({"shop": [f"s{one}" for one in shop], "idle": [f"i{one}" for one in idle], "sold": sold})
+    kinds = {"shop": "CATEGORICAL", "idle": "CATEGORICAL", "sold": "NUMERIC"}
+    schema = Schema(tuple(Attribute(name, AttributeType(kind)) for name, kind in kinds.items()), target="sold")
+    task = task_of(write(table, 1500, schema), files, '{"outputs": ["shop", "idle"]}')
+    own = LinearLearner().fit(task, map)
+    penalties = own.facts["penalties"]
+    assert penalties["idle"]["l2"] > 100 * penalties["shop"]["l2"]
+    monkeypatch.setattr(linear_regression, "_REFINED", 10**9)
+    assert own.facts["validationLoss"] < 0.99 * LinearLearner().fit(task, map).facts["validationLoss"]
 
 
 def test_numbers_far_from_zero_lose_no_accuracy(
@@ -158,7 +215,7 @@ def test_classification_is_at_the_optimum_that_scikit_learn_looks_for(
     l2: float,
     kept: int,
 ) -> None:
-    monkeypatch.setattr(class_records, "_KEPT_CODES", kept)
+    monkeypatch.setattr(class_records, "KEPT_CODES", kept)
     monkeypatch.setattr(class_records, "SAMPLE_RECORDS", 1_000)
     task = task_for(kind, write, files, sales, schema)
     fit = LinearLearner(l2).fit(task, map)
@@ -178,9 +235,9 @@ def test_classification_is_judged_on_the_validation_slice(
     from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
     task = task_for(kind, write, files, sales, schema)
-    fit = LinearLearner().fit(task, map)
+    fit = LinearLearner(2.0).fit(task, map)
     matrix, classes, mask = matrices(task, fit)
-    peer = LogisticRegression(C=1 / fit.parameters["l2"], tol=1e-8, max_iter=3000, solver="newton-cg")
+    peer = LogisticRegression(C=0.5, tol=1e-8, max_iter=3000, solver="newton-cg")
     peer.fit(matrix[~mask], classes[~mask].astype(int))
     shares, truth = peer.predict_proba(matrix[mask]), classes[mask].astype(int)
     assert fit.facts["validationLoss"] == pytest.approx(log_loss(truth, shares), rel=1e-4)
@@ -190,12 +247,15 @@ def test_classification_is_judged_on_the_validation_slice(
     else:
         score = f1_score(truth, shares.argmax(axis=1), average="macro")
         assert fit.facts["validation"]["MulticlassAvgFScore"] == pytest.approx(score, abs=1e-2)
-    assert fit.facts["validationLoss"] == min(found["logLoss"] for found in fit.facts["strengths"])
+    chosen = LinearLearner().fit(task, map)
+    assert chosen.facts["validationLoss"] < fit.facts["validationLoss"]
+    best = min(chosen.facts["strengths"], key=lambda found: found["logLoss"])
+    assert (best["l2"], best["l2Numbers"]) == (chosen.parameters["l2"], chosen.parameters["l2Numbers"])
 
 
 @pytest.mark.parametrize("kept", [20_000_000, 0])
 def test_the_same_bits_with_any_mapper(task: TrainingTask, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
-    monkeypatch.setattr(class_records, "_KEPT_CODES", kept)
+    monkeypatch.setattr(class_records, "KEPT_CODES", kept)
     one, other = (LinearLearner().fit(task, mapper) for mapper in (map, backwards))
     assert one.predictor.weights.tobytes() == other.predictor.weights.tobytes()
     assert one.predictor.intercepts.tobytes() == other.predictor.intercepts.tobytes()
@@ -205,7 +265,8 @@ def test_the_same_bits_with_any_mapper(task: TrainingTask, monkeypatch: pytest.M
 def test_facts_are_json_values(task: TrainingTask) -> None:
     fit = LinearLearner().fit(task, map)
     assert json.loads(json.dumps(fit.facts, allow_nan=False)) == fit.facts
-    assert fit.parameters == {"l2": fit.parameters["l2"], "maxFeatures": 4000}
+    assert set(fit.parameters) == {"l2", "l2Numbers", "maxFeatures"}
+    assert fit.parameters["maxFeatures"] is None
     assert fit.facts["features"] == fit.predictor.size > 20
 
 
@@ -291,15 +352,18 @@ def test_no_penalty_on_classes_is_refused(task: TrainingTask) -> None:
 
 def test_too_many_features_that_can_not_be_trimmed(task: TrainingTask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_learner, "_MOST_FEATURES", 10)
+    assert LinearLearner(max_features=5).fit(task, map).facts["features"] > 10
+    monkeypatch.setattr(class_records, "KEPT_CODES", 0)
     with pytest.raises(ModelError, match="the linear learner takes 10"):
         LinearLearner(max_features=5).fit(task, map)
 
 
 def test_parameters_are_read() -> None:
-    assert LinearLearner.from_parameters({}) == LinearLearner(None, 4_000)
+    assert LinearLearner.from_parameters({}) == LinearLearner()
     assert LinearLearner.from_parameters({"linear.l2": "auto", "linear.maxFeatures": "10000"}) == LinearLearner(
-        None, 10_000
+        max_features=10_000
     )
+    assert LinearLearner.from_parameters({"linear.l2": 2, "linear.l2Numbers": "30"}) == LinearLearner(2.0, 30.0)
     assert LinearLearner.from_parameters({"linear.l2": "1.0E-06"}) == LinearLearner(1e-6)
     assert LinearLearner.from_parameters({"linear.l2": 0}) == LinearLearner(0.0)
 
@@ -309,6 +373,7 @@ def test_parameters_are_read() -> None:
     [
         ("linear.l2", -1, "l2 must be a number from 0"),
         ("linear.l2", "nan", "l2 must be"),
+        ("linear.l2Numbers", 5, "l2Numbers is given and linear.l2 is not"),
         ("linear.maxFeatures", 10_001, "from 1 to 10000"),
         ("linear.maxFeatures", 1.5, "a whole number"),
         ("sgd.maxPasses", 1, "has no parameter"),

@@ -124,13 +124,13 @@ def test_dates_are_offered_as_extensions(write: Callable[..., Datasource], files
         }
     )
     insights = compute_insights(Datasource(DATED, write(table).parts), files)
-    plain = json.loads(suggest_recipe(DATED, insights))
+    plain = json.loads(suggest_recipe(DATED, insights, extensions=False))
     assert plain["outputs"] == ["ALL_CATEGORICAL", "ALL_TEXT"]
     text = suggest_recipe(DATED, insights, extensions=True)
     assert json.loads(text)["outputs"] == [
         *plain["outputs"],
-        *("weekday(day)", "month(day)", "quantile_bin(days_since(day,'2008-02-27'),10)"),
-        *("weekday('at (UTC)')", "month('at (UTC)')", "quantile_bin(days_since('at (UTC)','2008-02-27'),10)"),
+        *("weekday(day)", "month(day)", "quantile_bin(days_since(day,'2008-02-27'),20)"),
+        *("weekday('at (UTC)')", "month('at (UTC)')", "quantile_bin(days_since('at (UTC)','2008-02-27'),20)"),
     ]
     assert len(parse_recipe(text, DATED).outputs) == 10
     with pytest.raises(RecipeError, match="'weekday' is an extension"):
@@ -138,7 +138,7 @@ def test_dates_are_offered_as_extensions(write: Callable[..., Datasource], files
 
 
 def test_without_dates_extensions_change_nothing(schema: Schema, insights: Insights) -> None:
-    assert suggest_recipe(schema, insights, extensions=True) == suggest_recipe(schema, insights)
+    assert suggest_recipe(schema, insights) == suggest_recipe(schema, insights, extensions=False)
     parse_recipe(suggest_recipe(schema, insights), schema, strict=True)
 
 
@@ -153,8 +153,40 @@ def test_bin_counts_grow_with_records_correlation_and_tails() -> None:
             assert counts == sorted(counts)
             assert set(counts) <= set(BIN_COUNTS)
             assert counts[0] == 10
-    assert bin_count(30_000, EVEN, 0.1) < bin_count(30_000, EVEN, 0.8) < bin_count(30_000, TAILED, 0.8)
+    assert bin_count(5_000, EVEN, 0.1) < bin_count(5_000, EVEN, 0.95) == bin_count(5_000, TAILED, 0.6)
     assert bin_count(30_000, EVEN, -0.8) == bin_count(30_000, EVEN, 0.8)
+
+
+def test_a_bin_has_seven_values_or_more() -> None:
+    for values in (1, 50, 139, 140, 350, 699, 700, 1_400, 3_500, 10**6):
+        assert bin_count(values, TAILED, 0.9) * 7 <= max(values, 70)
+    assert [bin_count(values, TAILED, 0.9) for values in (139, 140, 700, 3_500)] == [10, 20, 100, 500]
+
+
+def test_many_numbers_share_the_bins(write: Callable[..., Datasource], files: ByteSource) -> None:
+    x = np.random.default_rng(2).normal(size=4000)
+    everything = [f"x{number}" for number in range(300)]
+    whole = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in (*everything, "sold")), target="sold")
+    written = write(pa.table({name: x for name in (*everything, "sold")}))
+    insights = compute_insights(Datasource(whole, written.parts), files)
+    for numbers, bins in ((1, 500), (4, 500), (5, 200), (40, 50), (150, 10), (300, 10)):
+        names = [f"x{number}" for number in range(numbers)]
+        schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in (*names, "sold")), target="sold")
+        found = json.loads(suggest_recipe(schema, insights, extensions=False))
+        assert list(found["groups"]) == [f"NUMERIC_VARS_QB_{bins}"]
+
+
+def test_a_long_tail_gets_a_line_beside_its_bins(write: Callable[..., Datasource], files: ByteSource) -> None:
+    rng = np.random.default_rng(7)
+    price, seats = np.exp(rng.normal(0, 1.5, 4000)), rng.random(4000)
+    schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in ("price", "seats", "sold")), target="sold")
+    table = pa.table({"price": price, "seats": seats, "sold": 2 * price + seats + rng.normal(0, 1, 4000)})
+    insights = compute_insights(Datasource(schema, write(table).parts), files)
+    found = json.loads(suggest_recipe(schema, insights))
+    assert found["groups"]["NUMERIC_VARS_NORM"] == "group('price')"
+    assert found["outputs"][-1] == "normalize(NUMERIC_VARS_NORM)"
+    parse_recipe(json.dumps(found), schema, strict=True)
+    assert "NORM" not in suggest_recipe(schema, insights, extensions=False)
 
 
 def test_no_more_bins_than_values() -> None:
@@ -165,7 +197,8 @@ def test_no_more_bins_than_values() -> None:
 
 def test_the_choice_has_the_least_cost() -> None:
     # For even quantiles b bins leave 1 / b**2 of the variance within.
-    for values in (500, 30_000, 3_000_000):
+    for values in (5_000, 30_000, 3_000_000):
         for r2 in (0.05, 0.3, 0.9):
-            cost = {bins: r2 / bins**2 + (1 - r2) * bins / values for bins in BIN_COUNTS}
+            told = max(r2, 0.25)
+            cost = {bins: told / bins**2 + (1 - told) * bins / values / 1000 for bins in BIN_COUNTS}
             assert bin_count(values, EVEN, r2**0.5) == min(cost, key=lambda bins: cost[bins])

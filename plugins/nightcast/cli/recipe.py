@@ -17,6 +17,11 @@ def add_to(commands: Subparsers) -> None:
     )
     add_data_arguments(parser)
     add_split_argument(parser, "the records that will train")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="only what Amazon ML had: no weekday, month and days of attributes with dates",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the recipe there")
     parser.set_defaults(run_command=run)
 
@@ -35,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         insights = compute_insights(
             datasource, storage, mapper, rearrangement=taken.resolved(datasource, storage, mapper)
         )
-    recipe = suggest_recipe(datasource.schema, insights)
+    recipe = suggest_recipe(datasource.schema, insights, extensions=not options.strict)
     if options.output:
         storage.write_bytes(options.output, recipe.encode(), JSON)
     if options.json or not options.output:

@@ -44,6 +44,8 @@ class BlockSums:
             if held is None or held.itemsize < 8:
                 wide = block.astype(np.float64 if block.dtype.kind == "f" else np.int64)
                 self._blocks[key] = wide if held is None else held + wide
+            elif held.dtype.kind != block.dtype.kind:
+                self._blocks[key] = held + block
             else:
                 held += block
 
@@ -69,17 +71,23 @@ class BlockSums:
     def times(self, vector: Floats) -> Floats:
         """The matrix times a vector of shape (size,)."""
         found = np.zeros(len(vector))
-        for (row, column), block in self._blocks.items():
+        for (row, column), block in self._float_blocks().items():
             rows = slice(row, row + len(block))
             if block.ndim == 1:
                 found[rows] += block * vector[rows]
                 continue
             columns = slice(column, column + block.shape[1])
-            # Not BLAS: how that splits the sum depends on its threads.
-            found[rows] += np.einsum("ij,j->i", block, vector[columns])
+            found[rows] += block @ vector[columns]
             if row != column:
-                found[columns] += np.einsum("ij,i->j", block, vector[rows])
+                found[columns] += vector[rows] @ block
         return found
+
+    def _float_blocks(self) -> dict[tuple[int, int], Table]:
+        """The blocks as float64, which they remain: BLAS multiplies no whole numbers."""
+        for key, block in self._blocks.items():
+            if block.dtype != np.float64:
+                self._blocks[key] = block.astype(np.float64)
+        return self._blocks
 
     def __getstate__(self) -> dict[tuple[int, int], Any]:
         return {key: _packed(block) for key, block in self._blocks.items()}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints
 from nightcast.mlmodel.gram import Gram
-from nightcast.recipe.pieces import Dense, Piece, column_sums, linear_scores
+from nightcast.recipe.pieces import Dense, Piece, column_sums, linear_scores, to_csr
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Scores of one chunk: what is computed at once stays near the processor.
 _SCORES = 2_000_000
@@ -24,7 +28,7 @@ class Chunk(Protocol):
     """
 
     @property
-    def classes(self) -> Floats:
+    def targets(self) -> Floats:
         """Numbers of classes, or 0 and 1; float64 of shape (records,)."""
         ...
 
@@ -54,16 +58,16 @@ class PieceChunk:
     """
 
     pieces: Sequence[Piece]
-    classes: Floats
+    targets: Floats
     features: int
 
     def taken(self, places: Ints) -> PieceChunk:
         """The records at the given places."""
-        return PieceChunk([piece.taken(places) for piece in self.pieces], self.classes[places], self.features)
+        return PieceChunk([piece.taken(places) for piece in self.pieces], self.targets[places], self.features)
 
     def scores(self, weights: Floats) -> Floats:
         """See `Chunk`."""
-        return np.stack([linear_scores(self.pieces, row, 0.0, len(self.classes)) for row in weights])
+        return np.stack([linear_scores(self.pieces, row, 0.0, len(self.targets)) for row in weights])
 
     def sums(self, factors: Floats) -> Floats:
         """See `Chunk`."""
@@ -76,7 +80,7 @@ class PieceChunk:
     def squared_sums(self, factors: Floats) -> Floats:
         """See `Chunk`."""
         squared = [Dense(piece.start, piece.values**2) if isinstance(piece, Dense) else piece for piece in self.pieces]
-        return PieceChunk(squared, self.classes, self.features).sums(factors)
+        return PieceChunk(squared, self.targets, self.features).sums(factors)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class MatrixChunk:
     """
 
     values: Floats
-    classes: Floats
+    targets: Floats
 
     def scores(self, weights: Floats) -> Floats:
         """See `Chunk`."""
@@ -109,26 +113,56 @@ class MatrixChunk:
         return found
 
 
+@dataclass(frozen=True)
+class SparseChunk:
+    """Records as a sparse matrix: a product for all outputs goes through it once.
+
+    Parameters
+    ----------
+    matrix
+        float64 of shape (records, features).
+    """
+
+    matrix: csr_array
+    targets: Floats
+
+    @cached_property
+    def columns(self) -> csr_array:
+        """The columns as rows: a product adds each sum in the order of the records."""
+        return self.matrix.T.tocsr()
+
+    def scores(self, weights: Floats) -> Floats:
+        """See `Chunk`."""
+        return np.ascontiguousarray(np.asarray(self.matrix @ weights.T).T)
+
+    def sums(self, factors: Floats) -> Floats:
+        """See `Chunk`."""
+        return np.ascontiguousarray(np.asarray(self.columns @ np.ascontiguousarray(factors.T)).T)
+
+    def squared_sums(self, factors: Floats) -> Floats:
+        """See `Chunk`."""
+        return np.ascontiguousarray(np.asarray(self.columns.power(2) @ np.ascontiguousarray(factors.T)).T)
+
+
 def split(chunk: PieceChunk, outputs: int) -> list[PieceChunk]:
     """The records in chunks of which the scores are not too many."""
-    records, size = len(chunk.classes), max(_SCORES // outputs, 1)
+    records, size = len(chunk.targets), max(_SCORES // outputs, 1)
     if records <= size:
         return [chunk]
     return [chunk.taken(np.arange(begin, min(begin + size, records))) for begin in range(0, records, size)]
 
 
 def compact(chunks: Sequence[PieceChunk]) -> Sequence[Chunk]:
-    """The same records as one matrix, where that is small."""
-    records = sum(len(chunk.classes) for chunk in chunks)
-    if not chunks or records * chunks[0].features > _MATRIX_CELLS:
+    """The same records as one matrix, a sparse one unless it is small."""
+    from scipy.sparse import vstack
+
+    if not chunks:
         return chunks
-    values, first = np.zeros((records, chunks[0].features)), 0
-    for chunk in chunks:
-        for piece in chunk.pieces:
-            rows, columns, entries = piece.entries()
-            values[first + rows, columns] = entries
-        first += len(chunk.classes)
-    return [MatrixChunk(values, np.concatenate([chunk.classes for chunk in chunks]))]
+    matrices = [to_csr(chunk.pieces, len(chunk.targets), chunk.features) for chunk in chunks]
+    matrix, targets = vstack(matrices, format="csr"), np.concatenate([chunk.targets for chunk in chunks])
+    if matrix.shape[0] * matrix.shape[1] > _MATRIX_CELLS:
+        return [SparseChunk(matrix, targets)]
+    return [MatrixChunk(matrix.toarray(), targets)]
 
 
 def products(weighted: Iterable[tuple[Chunk, Floats]], features: int) -> Floats:
@@ -145,5 +179,8 @@ def products(weighted: Iterable[tuple[Chunk, Floats]], features: int) -> Floats:
             gram.add(chunk.pieces, weights, weights)
         elif isinstance(chunk, MatrixChunk):
             found += (chunk.values * weights[:, None]).T @ chunk.values
+        elif isinstance(chunk, SparseChunk):
+            weighted_rows = chunk.matrix.multiply(weights[:, None]).tocsr()
+            found += (chunk.columns @ weighted_rows).toarray()
     found += gram.products()
     return found

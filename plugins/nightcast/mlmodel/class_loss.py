@@ -32,7 +32,7 @@ def loss_and_gradient(chunks: Iterable[Chunk], weights: Floats) -> tuple[float, 
     """Sum of the negative log-likelihoods of records in nats, and its gradient, of the shape of the weights."""
     loss, gradient = 0.0, np.zeros_like(weights)
     for chunk in chunks:
-        some, residuals = _losses(scores_of(chunk, weights), chunk.classes)
+        some, residuals = _losses(scores_of(chunk, weights), chunk.targets)
         loss += some
         gradient[:, :-1] += chunk.sums(residuals)
         gradient[:, -1] += residuals.sum(axis=1)
@@ -64,11 +64,11 @@ def loss_and_curvature(chunks: Iterable[PieceChunk], weights: Floats) -> tuple[f
     gram, total = Gram(np.zeros(weights.shape[1] - 1)), 0.0
     loss, gradient = 0.0, np.zeros_like(weights)
     for chunk in chunks:
-        some, residuals = _losses(scores_of(chunk, weights), chunk.classes)
+        some, residuals = _losses(scores_of(chunk, weights), chunk.targets)
         loss += some
         gradient[:, :-1] += chunk.sums(residuals)
         gradient[:, -1] += residuals.sum(axis=1)
-        shares = residuals[0] + chunk.classes
+        shares = residuals[0] + chunk.targets
         spreads = shares * (1.0 - shares)
         gram.add(chunk.pieces, spreads, spreads)
         total += float(spreads.sum())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.datasource.hashing import mixed, seed_hash
@@ -14,18 +15,18 @@ from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.class_chunks import Chunk, PieceChunk, compact, split
 from nightcast.mlmodel.class_loss import loss_and_curvature, loss_and_gradient
 from nightcast.mlmodel.gram import Gram
-from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.learners import TrainingTask, fold_of
 from nightcast.mlmodel.marked_batches import marked_batches
-from nightcast.recipe.blocks import VocabularyBlock
 from nightcast.recipe.expressions import ValueType
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.pieces import centered
 
 # 160 MB of codes.
-_KEPT_CODES = 20_000_000
+KEPT_CODES = 20_000_000
 _CODES_OF_TEXT = 10
 SAMPLE_RECORDS = 200_000
 _SEED = "nightcast linear sample"
+Folds = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -36,30 +37,30 @@ class ClassRecords:
     ----------
     chunks
         The records, in order.
-    validation
-        For each chunk, which of its records belong to the validation slice.
+    folds
+        For each chunk, the folds of its records; see `nightcast.mlmodel.learners.fold_of`.
     seen
         Number of training records with a target; more than are held, if they are a sample.
     """
 
     chunks: Sequence[PieceChunk]
-    validation: Sequence[Bools]
+    folds: Sequence[Folds]
     seen: int
 
     @property
     def held(self) -> int:
         """Number of records in memory."""
-        return sum(len(chunk.classes) for chunk in self.chunks)
+        return sum(len(chunk.targets) for chunk in self.chunks)
 
     def all(self) -> Sequence[Chunk]:
         """The records, validation slice and rest."""
         return compact(self.chunks)
 
-    def side(self, *, validation: bool) -> Sequence[Chunk]:
-        """The records within the validation slice, or the others."""
+    def side(self, fold: int, *, within: bool) -> Sequence[Chunk]:
+        """The records of a fold, or the others."""
         found = []
-        for chunk, mask in zip(self.chunks, self.validation, strict=True):
-            places = np.flatnonzero(mask if validation else ~mask)
+        for chunk, folds in zip(self.chunks, self.folds, strict=True):
+            places = np.flatnonzero((folds == fold) == within)
             if len(places):
                 found.append(chunk.taken(places))
         return compact(found)
@@ -69,30 +70,37 @@ class ClassRecords:
         if self.held <= SAMPLE_RECORDS:
             return self
         chunks, masks, first = [], [], 0
-        for chunk, mask in zip(self.chunks, self.validation, strict=True):
-            places = np.flatnonzero(_drawn(first, len(mask), seed, SAMPLE_RECORDS / self.held))
+        for chunk, mask in zip(self.chunks, self.folds, strict=True):
+            numbers = np.arange(first, first + len(mask), dtype=np.uint64)
+            places = np.flatnonzero(_drawn(numbers, seed, SAMPLE_RECORDS / self.held))
             first += len(mask)
             chunks.append(chunk.taken(places))
             masks.append(mask[places])
         return ClassRecords(chunks, masks, self.seen)
 
 
+def codes_of(task: TrainingTask) -> int:
+    """About how many codes the features of the training records take."""
+    types = [output.type for output in task.recipe.outputs]
+    many = sum(kind in (ValueType.TEXT, ValueType.TOKENS) for kind in types)
+    return max(task.insights.records, 1) * max(len(types) + many * (_CODES_OF_TEXT - 1), 1)
+
+
+def fits_in_memory(task: TrainingTask) -> bool:
+    """Whether the training records take at most about 160 MB."""
+    return codes_of(task) <= KEPT_CODES
+
+
 def gathered(task: TrainingTask, featurizer: Featurizer, mapper: Mapper) -> ClassRecords:
-    """All training records, if they take at most about 160 MB, else about 200,000 drawn ones."""
-    many = sum(
-        isinstance(block, VocabularyBlock) and block.expression.type in (ValueType.TEXT, ValueType.TOKENS)
-        for block in featurizer.blocks
-    )
-    codes = max(len(featurizer.blocks) + many * (_CODES_OF_TEXT - 1), 1)
-    records = max(task.insights.records, 1)
-    share = 1.0 if records * codes <= _KEPT_CODES else SAMPLE_RECORDS / records
+    """All training records, if they fit in memory, else about 200,000 drawn ones."""
+    share = 1.0 if fits_in_memory(task) else SAMPLE_RECORDS / max(task.insights.records, 1)
     chunks: list[PieceChunk] = []
-    masks: list[Bools] = []
+    masks: list[Folds] = []
     seen = 0
     collect = partial(part_records, task=task, featurizer=featurizer, share=share)
     for part in mapper(collect, task.datasource.numbered()):
         chunks.extend(part.chunks)
-        masks.extend(part.validation)
+        masks.extend(part.folds)
         seen += part.seen
     return ClassRecords(chunks, masks, seen)
 
@@ -100,16 +108,16 @@ def gathered(task: TrainingTask, featurizer: Featurizer, mapper: Mapper) -> Clas
 def part_records(numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer, share: float) -> ClassRecords:
     """The records of one part, or a share of them; each is drawn by its place and the seed alone."""
     chunks, masks, seen = [], [], 0
-    for whole, validation, first_record in _streamed(numbered, task, featurizer):
-        seen += len(validation)
+    for whole, numbers in _streamed(numbered, task, featurizer):
+        seen += len(numbers)
         if share < 1.0:
-            places = np.flatnonzero(_drawn(first_record, len(validation), task.seed, share))
-            whole, validation = whole.taken(places), validation[places]
-        first = 0
+            places = np.flatnonzero(_drawn(numbers, task.seed, share))
+            whole, numbers = whole.taken(places), numbers[places]
+        folds, first = fold_of(numbers, task.seed), 0
         for chunk in split(whole, task.target.outputs):
             chunks.append(chunk)
-            masks.append(validation[first : first + len(chunk.classes)])
-            first += len(chunk.classes)
+            masks.append(folds[first : first + len(chunk.targets)])
+            first += len(chunk.targets)
     return ClassRecords(chunks, masks, seen)
 
 
@@ -128,20 +136,20 @@ def part_curvature(
 
 
 def _chunks(numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer) -> Iterator[PieceChunk]:
-    for whole, _, _ in _streamed(numbered, task, featurizer):
+    for whole, _ in _streamed(numbered, task, featurizer):
         yield from split(whole, task.target.outputs)
 
 
 def _streamed(
     numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer
-) -> Iterator[tuple[PieceChunk, Bools, int]]:
-    """Training records of each batch, which of them are for validation, and the number of the batch's first record."""
-    for batch, classes, places, validation in marked_batches(numbered, task, featurizer.columns):
+) -> Iterator[tuple[PieceChunk, npt.NDArray[np.uint64]]]:
+    """Training records of each batch, and their numbers over all parts."""
+    for batch, targets, places, _ in marked_batches(numbered, task, featurizer.columns):
         pieces = centered(featurizer.pieces(batch), featurizer.centers)
-        whole = PieceChunk(pieces, classes, featurizer.n_features)
-        yield whole if len(places) == len(batch) else whole.taken(places), validation, batch.first_record
+        whole = PieceChunk(pieces, targets, featurizer.n_features)
+        numbers = batch.first_record + places.astype(np.uint64)
+        yield whole if len(places) == len(batch) else whole.taken(places), numbers
 
 
-def _drawn(first: int, size: int, seed: str, share: float) -> Bools:
-    numbers = np.arange(first, first + size, dtype=np.uint64)
+def _drawn(numbers: npt.NDArray[np.uint64], seed: str, share: float) -> Bools:
     return mixed(numbers ^ seed_hash(_SEED + seed)) < np.uint64(int(share * 2**64))

@@ -13,12 +13,17 @@ from nightcast.errors import ModelError
 from nightcast.mlmodel.class_chunks import Chunk, PieceChunk
 from nightcast.mlmodel.class_loss import curvature, spreads_of
 from nightcast.mlmodel.gram import Gram
+from nightcast.mlmodel.group_scaling import GroupScaling
+from nightcast.mlmodel.penalized_squares import PenalizedSquares
 from nightcast.mlmodel.ridge import RidgeSolver
+from nightcast.mlmodel.shapes import Shapes
+from nightcast.mlmodel.square_sums import SquareSums
 from nightcast.recipe.pieces import Dense
 
-# Factors of all outputs together: 200 MB, and about two seconds.
-_FACTOR_CELLS = 25_000_000
-_FACTOR_STEPS = 3e10
+# Factors of all outputs together: 30 MB, and a quarter of a second.
+_FACTOR_CELLS = 4_000_000
+_FACTOR_STEPS = 3e9
+_SOLVED = 1e-6
 _LEAST_SPREAD = 0.25
 
 
@@ -48,24 +53,30 @@ class Scaling:
 
 
 def class_scaling(
-    chunks: Sequence[Chunk], weights: Floats, l2: float, *, times: float = 1.0, factor: bool = False
+    chunks: Sequence[Chunk],
+    weights: Floats,
+    shapes: Shapes,
+    penalties: Floats,
+    *,
+    times: float = 1.0,
+    factor: bool = False,
 ) -> Callable[[Floats], Floats]:
-    """The guess at given weights, as a function of a gradient.
+    """The guess at given weights, as a function of a gradient by coefficients.
 
     Parameters
     ----------
     chunks
         Records that stand for all.
     weights
-        float64 of shape (outputs, features + 1).
-    l2
-        Penalty.
+        Of features: float64 of shape (outputs, features + 1).
+    shapes, penalties
+        How weights are made of coefficients, and what these cost; shape (coefficients,).
     times
         How many records each one stands for. If more than one, one more is thought of for each indicator: they may hold
         none of it.
     factor
-        Whether to factor the Hessian of each output by itself, if outputs and features are few; else only its diagonal
-        is used: steps are cheaper, and more of them needed.
+        Whether to factor the Hessian of each output by itself, if outputs and coefficients are few; else it is guessed
+        by groups of features: steps are cheaper, and more of them needed.
 
     Returns
     -------
@@ -78,42 +89,48 @@ def class_scaling(
         If numbers are too large to be squared.
     """
     outputs, features = weights.shape[0], weights.shape[1] - 1
-    penalty = l2 / times + (_indicators(chunks, features) * _LEAST_SPREAD if times > 1 else np.zeros(features))
-    scalings = (_factored if factor and factored(outputs, features) else _diagonal)(chunks, weights, penalty, times)
+    more = _indicators(chunks, features) * _LEAST_SPREAD if times > 1 else np.zeros(features)
+    make = _factored if factor and factored(outputs, shapes.size) else _grouped
+    scalings = make(chunks, weights, shapes, penalties / times, more, times)
 
     def scaled(gradient: Floats) -> Floats:
-        rows = _about_mean(gradient.reshape(weights.shape))
+        rows = _about_mean(gradient.reshape(outputs, -1))
         steps = np.stack([scaling(row) for scaling, row in zip(scalings, rows, strict=True)])
         return _about_mean(steps).ravel()
 
     return scaled
 
 
-def gram_scaling(gram: Gram, total: float, l2: float) -> Callable[[Floats], Floats]:
+def gram_scaling(gram: Gram, total: float, shapes: Shapes, penalties: Floats) -> Callable[[Floats], Floats]:
     """The inverse of the Hessian of a single output, from the sums over all records; see `loss_and_curvature`."""
     total = max(total, _LEAST_SPREAD)
-    means = gram.sums / total
-    solver = RidgeSolver(gram.products(), means, total, l2)
-    return Scaling(solver.solve, means, total)
+    system = PenalizedSquares(SquareSums(gram, 0.0, total), shapes)
+    solve = partial(system.inverse, penalties=penalties, start=None, tolerance=_SOLVED)
+    return Scaling(solve, shapes.transposed @ (gram.sums / total), total)
 
 
-def factored(outputs: int, features: int) -> bool:
-    """Whether outputs and features are few enough for the Hessian of each output to be factored."""
-    return outputs * features**2 <= _FACTOR_CELLS and outputs * features**3 / 3 <= _FACTOR_STEPS
+def factored(outputs: int, coefficients: int) -> bool:
+    """Whether outputs and coefficients are few enough for the Hessian of each output to be factored."""
+    return outputs * coefficients**2 <= _FACTOR_CELLS and outputs * coefficients**3 / 3 <= _FACTOR_STEPS
 
 
-def _factored(chunks: Sequence[Chunk], weights: Floats, penalty: Floats, times: float) -> list[Scaling]:
+def _factored(
+    chunks: Sequence[Chunk], weights: Floats, shapes: Shapes, penalties: Floats, more: Floats, times: float
+) -> list[Scaling]:
     found = []
     for output in range(len(weights)):
         products, sums, total = curvature(chunks, weights, output)
         total = max(total, _LEAST_SPREAD)
-        means = sums / total
-        solver = RidgeSolver(products, means, total, penalty)
-        found.append(Scaling(partial(_solved, solver, times), means, total * times))
+        means = np.asarray(shapes.transposed @ (sums / total))
+        products.flat[:: len(products) + 1] += more
+        solver = RidgeSolver(shapes.turned(products), means, total, penalties)
+        found.append(Scaling(partial(_solved, solver.solve, times), means, total * times))
     return found
 
 
-def _diagonal(chunks: Sequence[Chunk], weights: Floats, penalty: Floats, times: float) -> list[Scaling]:
+def _grouped(
+    chunks: Sequence[Chunk], weights: Floats, shapes: Shapes, penalties: Floats, more: Floats, times: float
+) -> list[Scaling]:
     found = []
     for squares, sums, total in zip(*spreads_of(chunks, weights), strict=True):
         if not np.isfinite(squares).all():
@@ -122,18 +139,16 @@ def _diagonal(chunks: Sequence[Chunk], weights: Floats, penalty: Floats, times: 
                 "attributes in the query, or normalize them in the recipe."
             )
         total = max(float(total), _LEAST_SPREAD)
-        means = sums / total
-        spread = np.maximum(squares - total * means**2, 0.0)
-        found.append(Scaling(partial(_quotient, times * (spread + penalty)), means, total * times))
+        means = np.asarray(shapes.transposed @ (sums / total))
+        counts = squares + more
+        spread = np.maximum(np.asarray(shapes.transposed.power(2) @ counts) - total * means**2, 0.0)
+        scaling = GroupScaling(shapes, counts, spread, total, penalties).prepared()
+        found.append(Scaling(partial(_solved, scaling, times), means, total * times))
     return found
 
 
-def _solved(solver: RidgeSolver, times: float, right: Floats) -> Floats:
-    return solver.solve(right) / times
-
-
-def _quotient(diagonal: Floats, right: Floats) -> Floats:
-    return right / diagonal
+def _solved(solve: Callable[[Floats], Floats], times: float, right: Floats) -> Floats:
+    return solve(right) / times
 
 
 def _indicators(chunks: Sequence[Chunk], features: int) -> Floats:

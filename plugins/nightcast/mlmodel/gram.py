@@ -74,13 +74,19 @@ class Gram:
             found[column] = total
         return found
 
+    @property
+    def diagonal(self) -> Floats:
+        """Column sums of the squares of X: float64 of shape (features,)."""
+        self._counts.settle()
+        return self._blocks.diagonal(len(self.centers))
+
     def products(self) -> Floats:
         """X'X in the upper triangle of a float64 matrix of shape (features, features), 0 below it."""
         self._counts.settle()
         return self._blocks.upper(len(self.centers))
 
     def times(self, vector: Floats) -> Floats:
-        """``X'X v`` for a vector v of shape (features,)."""
+        """``X'X v`` for a vector v of shape (features,); within `one_thread`, the same on any number of processors."""
         self._counts.settle()
         return self._blocks.times(vector)
 

@@ -27,7 +27,7 @@ from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.mlmodel.model import Link, Predictor
 
-_MOST_RECORDS = 200_000
+MOST_RECORDS = 200_000
 _LEAST_RECORDS = 40
 _RECORDS_A_BIN = 500
 _MOST_BINS = 20
@@ -139,14 +139,30 @@ def calibrated(task: TrainingTask, held_out: Predictor, link: Link, mapper: Mapp
     Returns
     -------
     Intervals or None
-        None when the slice has fewer than 40 records. At most about 200,000 records of it are used, drawn
-        at random, the same ones each time.
+        As of `intervals_of`. At most about 200,000 records of the slice are used, drawn at random, the same ones each
+        time.
     """
-    share = min(1.0, _MOST_RECORDS / max(0.15 * task.insights.records, 1.0))
+    share = min(1.0, MOST_RECORDS / max(0.15 * task.insights.records, 1.0))
     measure = partial(part_residuals, task=task, held_out=held_out, link=link, share=share)
     pairs = list(mapper(measure, task.datasource.numbered()))
     predictions = np.concatenate([first for first, _ in pairs]) if pairs else np.zeros(0)
     residuals = np.concatenate([second for _, second in pairs]) if pairs else np.zeros(0)
+    return intervals_of(task, predictions, residuals)
+
+
+def intervals_of(task: TrainingTask, predictions: Floats, residuals: Floats) -> Intervals | None:
+    """Intervals from records that the model was not fitted to.
+
+    Parameters
+    ----------
+    predictions, residuals
+        Predictions for them, and true - predicted; shape (n,).
+
+    Returns
+    -------
+    Intervals or None
+        None when there are fewer than 40 records.
+    """
     if len(residuals) < _LEAST_RECORDS:
         return None
     bins = min(_MOST_BINS, max(1, len(residuals) // _RECORDS_A_BIN))

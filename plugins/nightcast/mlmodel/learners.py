@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from nightcast.datasource.arrow_arrays import Bools
+from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.insights import Insights
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper
@@ -19,6 +20,11 @@ from nightcast.recipe.grammar import Recipe
 
 _VALIDATION_SHARE = 0.15
 _VALIDATION_SEED = "nightcast validation slice"
+FOLDS = 5
+_FOLD_ENDS = np.array(
+    [int((_VALIDATION_SHARE + (1 - _VALIDATION_SHARE) * fold / (FOLDS - 1)) * 2**64) for fold in range(FOLDS - 1)],
+    dtype=np.uint64,
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,9 @@ class Fit:
         Lines of the training log.
     held_out
         The predictor that was fitted without the validation slice, if there is one: prediction intervals of a
-        regression are calibrated with it.
+        regression are calibrated with it, unless `residuals` are known already.
+    residuals
+        Predictions for training records by a model that was fitted without them, and true - predicted; shape (n,).
     learner
         Name of the learner that was chosen, where there was a choice.
     """
@@ -79,6 +87,7 @@ class Fit:
     facts: Mapping[str, Any]
     log: tuple[str, ...] = ()
     held_out: Predictor | None = None
+    residuals: tuple[Floats, Floats] | None = None
     learner: str | None = None
 
 
@@ -95,6 +104,11 @@ def in_validation(first_record: int, size: int, seed: str) -> Bools:
 
     It depends on the number of the record over all parts, and on nothing else but the seed.
     """
-    numbers = np.arange(first_record, first_record + size, dtype=np.uint64)
-    hashes = mixed(numbers ^ seed_hash(_VALIDATION_SEED + seed))
-    return hashes < np.uint64(int(_VALIDATION_SHARE * 2**64))
+    found: Bools = fold_of(np.arange(first_record, first_record + size, dtype=np.uint64), seed) == 0
+    return found
+
+
+def fold_of(numbers: npt.NDArray[np.unsignedinteger[Any]], seed: str) -> npt.NDArray[np.int8]:
+    """The folds, 0 to 4, of records by their numbers; 0 is the validation slice, the others share the rest evenly."""
+    hashes = mixed(numbers.astype(np.uint64) ^ seed_hash(_VALIDATION_SEED + seed))
+    return np.searchsorted(_FOLD_ENDS, hashes, side="right").astype(np.int8)

@@ -8,20 +8,27 @@ from typing import Any, Self
 
 from nightcast.datasource.parts import Mapper
 from nightcast.errors import ModelError
+from nightcast.mlmodel.class_records import codes_of, fits_in_memory
 from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_regression import fit_regression
 from nightcast.mlmodel.logistic import fit_logistic
 from nightcast.mlmodel.parameters import Number, read_parameters
+from nightcast.mlmodel.strengths import Strengths
 from nightcast.mlmodel.targets import ModelType
-from nightcast.recipe.featurizer import build_featurizer
-from nightcast.recipe.vocabulary import count_vocabularies
+from nightcast.recipe.featurizer import Featurizer, build_featurizer
+from nightcast.recipe.vocabulary import MAX_TOKENS, count_vocabularies
 
-# X'X, its sums and its factor take 0.7 GB at this number, 4 GB at the greatest one.
+# X'X takes 0.13 GB at this number, 0.8 GB at the greatest one.
 _FEATURES = 4_000
 _MOST_FEATURES = 10_000
+# Of records in memory.
+_HELD_FEATURES = 100_000
+# Codes of a regression's records up to which they are held: beyond, X'X is the smaller of the two.
+_HELD_CODES = 4_000_000
 _PARAMETERS = {
     "l2": Number(0, 1e12, optional=True),
-    "maxFeatures": Number(1, _MOST_FEATURES, whole=True),
+    "l2Numbers": Number(0, 1e12, optional=True),
+    "maxFeatures": Number(1, _MOST_FEATURES, whole=True, optional=True),
 }
 
 
@@ -31,29 +38,44 @@ class LinearLearner:
 
     Parameters
     ----------
-    l2
-        Penalty: half of it times the sum of squared weights is added to half the sum of squared errors, or to the sum
-        of the records' negative log-likelihoods. That is ``alpha`` of scikit-learn's Ridge, and ``1 / C`` of its
-        LogisticRegression. None: chosen on the validation slice.
+    l2, l2_numbers
+        Penalties: half of each times the sum of squared weights is added to half the sum of squared errors, or to the
+        sum of the records' negative log-likelihoods. With equal ones that is ``alpha`` of scikit-learn's Ridge, and
+        ``1 / C`` of its LogisticRegression; with different ones, see `nightcast.mlmodel.shapes`. None: chosen by the
+        error on training records that did not fit.
     max_features
-        Beyond this many features the rarest values and tokens are left out.
+        Beyond this many features the rarest values and tokens are left out. None: 100,000 where the training records
+        fit in memory, else 4,000.
     """
 
     l2: float | None = None
-    max_features: int = _FEATURES
+    l2_numbers: float | None = None
+    max_features: int | None = None
 
     @classmethod
     def from_parameters(cls, given: Table[str, Any]) -> Self:
-        """Read ``linear.l2`` (a number from 0, or ``auto``) and ``linear.maxFeatures`` (1 to 10,000).
+        """Read ``linear.l2``, ``linear.l2Numbers`` (numbers from 0, or ``auto``) and ``linear.maxFeatures``.
+
+        ``l2Numbers`` is by default the same as ``l2``, and not to be given alone.
 
         Raises
         ------
         ModelError
             For another key, or a value out of range.
         """
-        found = read_parameters("linear", _PARAMETERS, given)
-        l2, features = found.get("l2"), found.get("maxFeatures", _FEATURES)
-        return cls(None if l2 is None else float(l2), int(features or _FEATURES))
+        found: dict[str, Any] = read_parameters("linear", _PARAMETERS, given)
+        l2, numbers = found.get("l2"), found.get("l2Numbers")
+        if l2 is None and numbers is not None:
+            raise ModelError("linear.l2Numbers is given and linear.l2 is not: give both, or neither.")
+        if l2 is not None and numbers is not None and l2 != numbers and not (l2 > 0 and numbers > 0):
+            raise ModelError("linear.l2 and linear.l2Numbers differ, and one is 0: give two numbers above 0.")
+        return cls(l2, numbers, found.get("maxFeatures"))
+
+    @property
+    def _given(self) -> Strengths | None:
+        if self.l2 is None:
+            return None
+        return Strengths(self.l2, self.l2 if self.l2_numbers is None else self.l2_numbers)
 
     def fit(self, task: TrainingTask, mapper: Mapper) -> Fit:
         """See `nightcast.mlmodel.learners.Learner`."""
@@ -63,17 +85,25 @@ class LinearLearner:
                 "linear.l2 is 0, and without penalty the weights of classes that can be separated grow without end: "
                 "give a number above 0, or auto."
             )
-        vocabularies = count_vocabularies(
-            task.datasource, task.rearrangement, task.recipe, task.insights, task.source, mapper
-        )
-        featurizer = build_featurizer(
-            task.recipe, task.datasource.schema, task.insights, vocabularies, self.max_features
-        )
-        if featurizer.n_features > _MOST_FEATURES:
+        held = fits_in_memory(task) and (classes or codes_of(task) <= _HELD_CODES)
+        featurizer = self._featurizer(task, mapper, _HELD_FEATURES if held else _FEATURES)
+        if not held and featurizer.n_features > _MOST_FEATURES:
             raise ModelError(
                 f"the recipe makes {featurizer.n_features:,} features that are no values or tokens, and the linear "
                 f"learner takes {_MOST_FEATURES:,}: use fewer bins."
             )
-        fit = (fit_logistic if classes else fit_regression)(task, featurizer, self.l2, mapper)
-        parameters = {"l2": fit.parameters["l2"], "maxFeatures": self.max_features}
-        return replace(fit, parameters=parameters)
+        fit = (
+            fit_logistic(task, featurizer, self._given, mapper)
+            if classes
+            else fit_regression(task, featurizer, self._given, mapper, held=held)
+        )
+        parameters = {"l2": self.l2, "l2Numbers": self.l2_numbers, "maxFeatures": self.max_features}
+        return replace(fit, parameters={**parameters, **fit.parameters})
+
+    def _featurizer(self, task: TrainingTask, mapper: Mapper, most: int) -> Featurizer:
+        limit = max(most, MAX_TOKENS)
+        counted = count_vocabularies(
+            task.datasource, task.rearrangement, task.recipe, task.insights, task.source, mapper, limit
+        )
+        schema = task.datasource.schema
+        return build_featurizer(task.recipe, schema, task.insights, counted, self.max_features or most)

@@ -1,130 +1,58 @@
 """Linear regression with squared loss and an L2 penalty, solved exactly.
 
-Minimises ``sum((y - b - x w)**2) + l2 * sum(w**2)`` over weights w and intercept b, which is not penalised:
-scikit-learn's ``Ridge(alpha=l2)``, by the normal equations. Their sums are accumulated over parts in one pass, apart
-for the validation slice and the rest: strengths are solved from the sums of the rest and judged by those of the slice,
-and the model that is kept is solved from both.
+Minimises ``sum((y - b - x w)**2) + penalty`` over weights w and intercept b, which is not penalised. With given
+strength the penalty is ``l2 * sum(w**2)``: scikit-learn's ``Ridge(alpha=l2)``. Otherwise it is that of
+`nightcast.mlmodel.shapes`, with strengths that are chosen by the error on records that did not fit: on five folds where
+records are few, else on the validation slice; one for values and one for numbers, and where there are records enough,
+one for each output of the recipe, so that what tells nothing is kept from adding noise. Records are held in memory
+where that takes less than the sums that a fit needs of them, X'X; otherwise these are accumulated over parts in one
+pass.
 """
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
 from nightcast.datasource.insights import NumericInsights
-from nightcast.datasource.parts import Mapper, NumberedPart
+from nightcast.datasource.parts import Mapper
 from nightcast.errors import ModelError
-from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_predictor import LinearPredictor
-from nightcast.mlmodel.marked_batches import marked_batches
 from nightcast.mlmodel.model import Link
-from nightcast.mlmodel.ridge import RidgeSolver, one_thread
-from nightcast.mlmodel.strengths import DEFAULT_L2, best_strength, tried_strengths
+from nightcast.mlmodel.penalized_squares import PenalizedSquares
+from nightcast.mlmodel.regression_sums import Trial, TrialSet, held_records, summed_records
+from nightcast.mlmodel.relevance import refined
+from nightcast.mlmodel.shapes import Shapes, plain_shapes, shapes_of
+from nightcast.mlmodel.square_sums import dot
+from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
+from nightcast.recipe.blocks import block_starts
 from nightcast.recipe.featurizer import Featurizer
-from nightcast.recipe.pieces import Piece
 
 _LEAST_RECORDS = 2
-# Two solutions at once take 0.2 GB more at this number.
-_EARLY_FEATURES = 2_500
+_LEAST_STRENGTH = 0.01
+# Shares of the right side that may be left in a choice, and at the end.
+_ROUGH, _SLOPED, _FINE, _EXACT = 1e-5, 1e-2, 1e-8, 1e-10
+# Records that judge, from which on each output of the recipe has a penalty of its own.
+_REFINED = 1_000
 
 
-@dataclass
-class SquareSums:
-    """Sums over some records: all that their squared error depends on. No record among them.
-
-    Parameters
-    ----------
-    gram
-        Of the features, with targets about `center`.
-    center
-        A number near the target's mean, the same in every part: sums of squares about it lose fewer digits.
-    total, squares
-        Sums of the targets and of their squares, about the center.
-    """
-
-    gram: Gram
-    center: float
-    records: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def add(self, pieces: list[Piece], targets: Floats) -> None:
-        """Add the records of a batch."""
-        centered = targets - self.center
-        self.records += len(targets)
-        self.total += float(centered.sum())
-        self.squares += float(np.einsum("i,i->", centered, centered))
-        self.gram.add(pieces, centered)
-
-    def merge(self, other: SquareSums) -> None:
-        """Add the sums of the records that follow."""
-        self.records += other.records
-        self.total += other.total
-        self.squares += other.squares
-        self.gram.merge(other.gram)
-
-    def merged(self, other: SquareSums) -> SquareSums:
-        """The sums of these records and others."""
-        found = SquareSums(Gram(self.gram.centers), self.center)
-        found.merge(self)
-        found.merge(other)
-        return found
-
-    def solution(self, l2: float) -> Solution:
-        """The weights of least squared error and penalty; at least one record is needed."""
-        # Said here too: another thread does not inherit it.
-        with np.errstate(over="ignore", invalid="ignore"):
-            means = self.gram.sums / self.records
-            solver = RidgeSolver(self.gram.products(), means, self.records, l2)
-            weights = solver.solve(self.gram.with_target - means * self.total)
-            constant = self.total / self.records - _dot(weights, means)
-            # The derivative of (A + l2 I) w = right by l2.
-            slope = -solver.solve(weights)
-            return Solution(weights, constant, l2 * slope, -l2 * _dot(slope, means))
-
-    def squared_error(self, solution: Solution) -> tuple[float, float]:
-        """Mean squared error of a solution on these records, and its derivative by the logarithm of the penalty."""
-        weights, constant = solution.weights, solution.constant
-        of_weights = self.gram.times(weights) + constant * self.gram.sums - self.gram.with_target
-        of_constant = _dot(weights, self.gram.sums) + self.records * constant - self.total
-        error = self.squares + _dot(weights, of_weights - self.gram.with_target) + constant * (of_constant - self.total)
-        change = 2 * (_dot(of_weights, solution.weights_change) + of_constant * solution.constant_change)
-        # NaN, where squares were beyond float64, stays NaN.
-        return (0.0 if error < 0 else error / self.records), change / self.records
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Weights, and how they change with the logarithm of the penalty.
-
-    Parameters
-    ----------
-    weights
-        float64 of shape (features,).
-    constant
-        Prediction, about the target's center, for a record whose features are at their centers.
-    """
-
-    weights: Floats
-    constant: float
-    weights_change: Floats
-    constant_change: float
-
-
-def fit_regression(task: TrainingTask, featurizer: Featurizer, l2: float | None, mapper: Mapper) -> Fit:
+def fit_regression(
+    task: TrainingTask, featurizer: Featurizer, given: Strengths | None, mapper: Mapper, *, held: bool
+) -> Fit:
     """Fit the exact linear model.
 
     Parameters
     ----------
-    l2
-        Penalty on squared weights, >= 0; None: chosen on the validation slice.
+    given
+        Penalties; with equal ones on both kinds that of Ridge; None: chosen.
+    held
+        Whether the records are held in memory.
 
     Raises
     ------
@@ -133,117 +61,133 @@ def fit_regression(task: TrainingTask, featurizer: Featurizer, l2: float | None,
     """
     known = task.insights.attributes.get(task.target.name)
     center = known.mean or 0.0 if isinstance(known, NumericInsights) else 0.0
-    rest, validation = (SquareSums(Gram(featurizer.centers), center) for _ in range(2))
     with np.errstate(over="ignore", invalid="ignore"):
-        for some_rest, some_validation in mapper(
-            partial(part_sums, task=task, featurizer=featurizer, center=center), task.datasource.numbered()
-        ):
-            rest.merge(some_rest)
-            validation.merge(some_validation)
-        return _solved(task, featurizer, rest, validation, l2)
+        trials = (held_records if held else summed_records)(task, featurizer, center, mapper)
+        if trials.records < _LEAST_RECORDS:
+            raise ModelError(
+                f"{trials.records} training record(s) have a target, at least {_LEAST_RECORDS} are needed: check "
+                f"query, schema (is {task.target.name!r} NUMERIC in the data?) and data rearrangement."
+            )
+        plain = given is not None and given.values == given.numbers
+        shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
+        search = _Search(shapes, trials.trials)
+        return _fit(task, featurizer, trials, search, search.choose(given, held=held))
 
 
-def part_sums(
-    numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer, center: float
-) -> tuple[SquareSums, SquareSums]:
-    """The sums over one part: outside the validation slice, and within."""
-    rest, validation = (SquareSums(Gram(featurizer.centers), center) for _ in range(2))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for batch, targets, places, mask in marked_batches(numbered, task, featurizer.columns):
-            pieces = featurizer.pieces(batch)
-            for sums, chosen in ((rest, places[~mask]), (validation, places[mask])):
-                if len(chosen):
-                    sums.add([piece.taken(chosen) for piece in pieces], targets[chosen])
-    return rest, validation
-
-
-def _solved(
-    task: TrainingTask, featurizer: Featurizer, rest: SquareSums, validation: SquareSums, l2: float | None
-) -> Fit:
-    records = rest.records + validation.records
-    if records < _LEAST_RECORDS:
-        raise ModelError(
-            f"{records} training record(s) have a target, at least {_LEAST_RECORDS} are needed: check query, schema "
-            f"(is {task.target.name!r} NUMERIC in the data?) and data rearrangement."
-        )
-    judged = validation.records > 0 and rest.records > 0
-    held_out: dict[float, Solution] = {}
-    whole, solution, tried = _chosen(rest, validation, l2, held_out, judged=judged)
-    chosen = best_strength(tried)
-    training_rmse = math.sqrt(whole.squared_error(solution)[0])
-    if not (np.isfinite(solution.weights).all() and math.isfinite(training_rmse)):
+def _fit(task: TrainingTask, featurizer: Featurizer, trials: TrialSet, search: _Search, penalties: Floats) -> Fit:
+    rests = search.solved_rests(penalties, _FINE)
+    residuals = _joined([trial.residuals(weights, constant) for trial, weights, constant in rests])
+    slice_rmse = math.sqrt(rests[0][0].validation.squared_error(*rests[0][1:])[0]) if rests else math.nan
+    whole = PenalizedSquares(trials.whole(), search.shapes)
+    weights = whole.weights(whole.solved(penalties, search.last.get(0), _EXACT))
+    constant = whole.constant(weights)
+    training_rmse = math.sqrt(whole.sums.squared_error(weights, constant)[0])
+    if not (np.isfinite(weights).all() and math.isfinite(training_rmse)):
         raise ModelError(
             "the numbers of the training records, or their squares, are too large for float64: scale "
             f"{task.target.name!r} and the numeric attributes in the query."
         )
-    loss = tried[chosen] if judged else training_rmse
+    loss = slice_rmse if rests else training_rmse
     facts: dict[str, Any] = {
         "features": featurizer.n_features,
         "trimmedFeatures": featurizer.trimmed,
         "rmse": training_rmse,
         "validation": {"RegressionRMSE": loss},
         "validationLoss": loss,
-        "validationRecords": validation.records if judged else 0,
-        "strengths": [{"l2": one, "RegressionRMSE": value} for one, value in tried.items()] if judged else [],
+        "validationRecords": rests[0][0].validation.records if rests else 0,
+        "folds": len(rests),
+        "strengths": search.tried,
+        "penalties": search.by_output(featurizer, penalties),
     }
-    return Fit(
-        _predictor(featurizer, whole.center, solution),
-        Link.IDENTITY,
-        {"l2": chosen},
-        facts,
-        held_out=_predictor(featurizer, whole.center, held_out[chosen]) if chosen in held_out else None,
-    )
+    intercept = trials.center + constant - dot(weights, featurizer.centers)
+    predictor = LinearPredictor(featurizer, weights[:, None], np.array([intercept]))
+    found = None if residuals is None else (residuals[0] + trials.center, residuals[1])
+    parameters = {"l2": search.strengths.values, "l2Numbers": search.strengths.numbers}
+    return Fit(predictor, Link.IDENTITY, parameters, facts, residuals=found)
 
 
-def _predictor(featurizer: Featurizer, center: float, solution: Solution) -> LinearPredictor:
-    constant = center + solution.constant - _dot(solution.weights, featurizer.centers)
-    return LinearPredictor(featurizer, solution.weights[:, None], np.array([constant]))
+@dataclass
+class _Search:
+    """The choice of penalties by the error on records that did not fit.
 
-
-def _chosen(
-    rest: SquareSums, validation: SquareSums, l2: float | None, held_out: dict[float, Solution], *, judged: bool
-) -> tuple[SquareSums, Solution, dict[float, float]]:
-    """All sums, the solution from them, and the validation RMSE by strength; the first sums are used up.
-
-    `held_out` is filled with the solutions from the first sums.
+    Attributes
+    ----------
+    tried
+        Strengths of both kinds and the RMSE that they led to, for the model directory.
+    last
+        By trial, coefficients from which the next solution begins.
+    strengths
+        The chosen ones; outputs with a penalty of their own begin with them.
     """
-    first = DEFAULT_L2 if l2 is None else l2
-    if len(rest.gram.centers) > _EARLY_FEATURES:
-        tried = _tried(rest, validation, l2, held_out) if judged else {first: math.nan}
-        rest.merge(validation)
-        return rest, rest.solution(best_strength(tried)), tried
-    whole = rest.merged(validation)
-    # Most often no other strength is notably better than the first one: its solution is prepared meanwhile. Both run
-    # on one thread each, whatever the machine has.
-    with one_thread(), ThreadPoolExecutor(1) as aside:
-        early = aside.submit(whole.solution, first)
-        tried = _tried(rest, validation, l2, held_out) if judged else {first: math.nan}
-        chosen = best_strength(tried)
-        return whole, early.result() if chosen == first else whole.solution(chosen), tried
+
+    shapes: Shapes
+    trials: Sequence[Trial]
+    tried: list[dict[str, float]] = field(default_factory=list)
+    last: dict[int, Floats] = field(default_factory=dict)
+    strengths: Strengths = field(default_factory=Strengths)
+
+    def __post_init__(self) -> None:
+        self.systems = [PenalizedSquares(trial.rest, self.shapes) for trial in self.trials]
+
+    def choose(self, given: Strengths | None, *, held: bool) -> Floats:
+        """A penalty for each coefficient, from given strengths or the best ones."""
+        self.strengths = given or Strengths()
+        if given is None and self.trials and held:
+            kinds = {"values": bool((~self.shapes.numbers).any()), "numbers": bool(self.shapes.numbers.any())}
+            self.strengths = best_strength(tried_pairs(self._rmse, **kinds, least=_LEAST_STRENGTH))
+        penalties = self.shapes.penalties(self.strengths.values, self.strengths.numbers)
+        judging = sum(trial.validation.records for trial in self.trials)
+        if given is not None or judging < _REFINED:
+            return penalties
+        powers = refined(self._slopes, np.log10(self.shapes.by_owner(penalties)))
+        return np.asarray(10.0 ** powers[self.shapes.owners])
+
+    def solved_rests(self, penalties: Floats, tolerance: float = _ROUGH) -> list[tuple[Trial, Floats, float]]:
+        """For each trial, weights and constant of the model that was fitted without its validation records."""
+        found = []
+        for number, (trial, system) in enumerate(zip(self.trials, self.systems, strict=True)):
+            self.last[number] = system.solved(penalties, self.last.get(number), tolerance)
+            weights = system.weights(self.last[number])
+            found.append((trial, weights, system.constant(weights)))
+        return found
+
+    def by_output(self, featurizer: Featurizer, penalties: Floats) -> dict[str, dict[str, float]]:
+        """The penalty on values and on the shape of numbers, by the text of the recipe's output."""
+        found: dict[str, dict[str, float]] = {}
+        starts, basis = block_starts(featurizer.blocks), self.shapes.basis
+        for block, start, end in zip(featurizer.blocks, starts, starts[1:], strict=False):
+            for place in np.unique(basis.indices[basis.indptr[start] : basis.indptr[end]]):
+                kind = "l2Numbers" if self.shapes.numbers[place] else "l2"
+                found.setdefault(str(block.expression), {})[kind] = float(f"{penalties[place]:.4g}")
+        return found
+
+    def _rmse(self, pair: Strengths) -> float:
+        squared, records = 0.0, 0.0
+        for trial, weights, constant in self.solved_rests(self.shapes.penalties(pair.values, pair.numbers)):
+            squared += trial.validation.squared_error(weights, constant)[0] * trial.validation.records
+            records += trial.validation.records
+        rmse = math.sqrt(squared / records)
+        self.tried.append({"l2": pair.values, "l2Numbers": pair.numbers, "RegressionRMSE": rmse})
+        return rmse
+
+    def _slopes(self, powers: Floats) -> tuple[float, Floats]:
+        """The RMSE at powers of ten of the owners' penalties, and by which share it changes with each."""
+        penalties = np.asarray(10.0 ** powers[self.shapes.owners])
+        total, records, changes = 0.0, 0.0, np.zeros(len(powers))
+        for number, (trial, weights, constant) in enumerate(self.solved_rests(penalties)):
+            system, judging = self.systems[number], trial.validation
+            squared, of_weights, of_constant = judging.squared_error(weights, constant)
+            means = system.sums.gram.sums / system.sums.records
+            right = system.transposed(of_weights - of_constant * means)
+            adjoint = system.inverse(right, penalties, None, _SLOPED)
+            by_coefficient = -2.0 * math.log(10) * penalties * adjoint * self.last[number]
+            total += judging.records * squared
+            changes += judging.records * np.bincount(self.shapes.owners, by_coefficient, len(powers))
+            records += judging.records
+        return math.sqrt(total / records), changes / (2.0 * total) if total > 0 else changes
 
 
-def _tried(
-    rest: SquareSums, validation: SquareSums, l2: float | None, held_out: dict[float, Solution]
-) -> dict[float, float]:
-    """Validation RMSE by strength, of the given one alone or of those that are tried; `held_out` gets the solutions."""
-    found: dict[float, tuple[float, float]] = {}
-
-    def error(strength: float) -> tuple[float, float]:
-        if strength not in found:
-            held_out[strength] = rest.solution(strength)
-            found[strength] = validation.squared_error(held_out[strength])
-        return found[strength]
-
-    def rmse(strength: float) -> float:
-        return math.sqrt(error(strength)[0])
-
-    def change(strength: float) -> float:
-        squared, by_logarithm = error(strength)
-        return by_logarithm * math.log(1.1) / (2 * squared) if squared > 0 else 0.0
-
-    return tried_strengths(rmse, change=change) if l2 is None else {l2: rmse(l2)}
-
-
-def _dot(left: Floats, right: Floats) -> float:
-    # Not BLAS: how that splits the sum depends on its threads.
-    return float(np.einsum("i,i->", left, right))
+def _joined(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats] | None:
+    if not found:
+        return None
+    return np.concatenate([first for first, _ in found]), np.concatenate([second for _, second in found])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from nightcast.datasource.insights import NumericInsights
 from nightcast.datasource.parts import NumberedPart
 from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.marked_batches import training_batches
+from nightcast.mlmodel.shapes import shared_shapes
 from nightcast.recipe.blocks import NumberBlock, block_starts, missing_name
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.pieces import Dense, OneHot, Piece, to_csr
 from nightcast.recipe.tokens import list_offsets, ragged_places
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Eigenvalues of correlations below this, times numbers / records, are rather noise.
 _NOISE, _RECORDS_A_NUMBER = 10.0, 100
@@ -100,13 +105,16 @@ class Coordinates:
     featurizer
         Makes the features.
     columns
-        Which of them are numbers; shape (numbers,).
+        Which of them are numbers, those that bins share among them; shape (numbers,).
     missing
-        Column of the indicator that belongs to each, or -1; shape (numbers,).
+        Column of the indicator that belongs to each that is a feature, or -1.
     target_center, target_scale
         Mean and deviation of the target of a regression; 0 and 1 otherwise.
     centers, scales
         Means and units of the numbers; shape (numbers,).
+    lines, levels
+        What bins share, see `nightcast.mlmodel.shapes.shared_shapes`: indicators behind those of the featurizer, and
+        numbers behind these.
     mixing
         What the numbers, about their means, are multiplied with; shape (numbers, numbers). None: not yet measured, and
         numbers are as they come, missing ones NaN.
@@ -115,6 +123,8 @@ class Coordinates:
     featurizer: Featurizer
     columns: Ints
     missing: Ints
+    lines: csr_array
+    levels: csr_array
     target_center: float = 0.0
     target_scale: float = 1.0
     centers: Floats = field(default_factory=lambda: np.zeros(0))
@@ -123,8 +133,13 @@ class Coordinates:
 
     @property
     def width(self) -> int:
-        """Number of parameters of one output: features and the intercept, which is the last."""
-        return self.featurizer.n_features + 1
+        """Number of parameters of one output: features, what bins share, and the intercept, which is the last."""
+        return self.featurizer.n_features + self.levels.shape[1] + self.lines.shape[1] + 1
+
+    @property
+    def _own(self) -> Ints:
+        """Columns of the numbers that are features."""
+        return self.columns[: len(self.columns) - self.lines.shape[1]]
 
     @cached_property
     def dense(self) -> Ints:
@@ -144,7 +159,7 @@ class Coordinates:
             for piece in sparse:
                 if isinstance(piece, OneHot) and piece.start <= column < piece.start + piece.size:
                     numbers[piece.codes == column - piece.start + 1, place] = np.nan
-        matrix = to_csr(sparse, len(targets), self.width)
+        matrix = self._with_shared(to_csr(sparse, len(targets), self.featurizer.n_features), numbers)
         found = Records(
             matrix.indptr.astype(np.int64),
             matrix.indices.astype(np.int32, copy=False),
@@ -153,6 +168,17 @@ class Coordinates:
             validation,
         )
         return self.turned(found)
+
+    def _with_shared(self, matrix: csr_array, numbers: Floats) -> csr_array:
+        """The indicators, with those that bins share behind them; numbers that bins share are set."""
+        from scipy.sparse import hstack
+
+        if self.lines.shape[1]:
+            first = len(self._own)
+            values = (matrix @ self.lines).toarray()
+            binned = (matrix @ abs(self.lines).sign()).toarray()
+            numbers[:, first : first + self.lines.shape[1]] = np.where(binned, values, np.nan)
+        return hstack([matrix, matrix @ self.levels], format="csr") if self.levels.shape[1] else matrix
 
     def measured(self, records: Records, *, mix: bool) -> Coordinates:
         """Coordinates whose means and units are those of the numbers of such records.
@@ -195,17 +221,30 @@ class Coordinates:
         return replace(records, numbers=numbers)
 
     def slopes(self, parameters: Floats) -> Floats:
-        """Parameters, shape (width, outputs), for numbers about their means, but in their own units and not mixed."""
+        """Slopes of shape (features + 1, outputs), for numbers about their means, but in their own units and not mixed.
+
+        Parameters
+        ----------
+        parameters
+            Of shape (width, outputs). What bins share is added to each bin's own.
+        """
         found = parameters.copy()
         if self.mixing is not None:
             found[self.columns] = self.mixing @ found[self.columns]
-        return found
+        own, shared = found[: self.featurizer.n_features], found[self.featurizer.n_features : -1]
+        own = own + self.levels @ shared[: self.levels.shape[1]]
+        if self.lines.shape[1]:
+            about = self.lines.copy()
+            if self.mixing is not None:
+                about.data = about.data - self.centers[len(self._own) :][about.indices]
+            own = own + about @ shared[self.levels.shape[1] :]
+        return np.vstack([own, found[-1:]])
 
     def unscaled(self, slopes: Floats) -> tuple[Floats, Floats]:
         """Weights of shape (features, outputs) and intercepts of shape (outputs,) for the features themselves."""
         weights, intercepts = slopes[:-1].copy(), slopes[-1].copy()
         if self.mixing is not None:
-            shifts = weights[self.columns] * self.centers[:, None]
+            shifts = weights[self._own] * self.centers[: len(self._own), None]
             # The featurizer gives 0 for a number that is missing.
             np.add.at(weights, self.missing[self.missing >= 0], shifts[self.missing >= 0])
             intercepts -= shifts.sum(axis=0)
@@ -217,12 +256,12 @@ class Coordinates:
         Parameters
         ----------
         shares
-            Share of the records that set each indicator.
+            Share of the records that set each indicator, those that bins share among them.
         """
-        means, squares = shares.copy(), shares.copy()
-        means[self.columns] = 0.0
+        means, squares = (shares[: self.featurizer.n_features].copy() for _ in range(2))
+        means[self._own] = 0.0
         if self.mixing is not None:
-            squares[self.columns] = self.scales**2
+            squares[self._own] = self.scales[: len(self._own)] ** 2
         return means, squares
 
 
@@ -236,10 +275,14 @@ def coordinates(task: TrainingTask, featurizer: Featurizer) -> Coordinates:
     places: dict[str | None, int] = {name: place for place, name in enumerate(featurizer.feature_names)}
     target = task.insights.attributes[task.target.name]
     center, scale = (target.mean, target.std) if isinstance(target, NumericInsights) else (None, None)
+    lines, levels = shared_shapes(featurizer, task.insights)
+    behind = featurizer.n_features + levels.shape[1]
     return Coordinates(
         featurizer,
-        np.array([start for start, _ in numbers], dtype=np.int64),
+        np.array([*(start for start, _ in numbers), *range(behind, behind + lines.shape[1])], dtype=np.int64),
         np.array([places.get(name, -1) for _, name in numbers], dtype=np.int64),
+        lines,
+        levels,
         center or 0.0,
         scale or 1.0,
     )

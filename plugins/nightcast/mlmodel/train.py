@@ -11,7 +11,7 @@ from nightcast.datasource.insights import Insights, NumericInsights
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.errors import ModelError
-from nightcast.mlmodel.intervals import calibrated
+from nightcast.mlmodel.intervals import calibrated, intervals_of
 from nightcast.mlmodel.learner_table import learner_of
 from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.model import MLModel
@@ -68,7 +68,9 @@ def train(
     task = TrainingTask(datasource, insights, parsed, target, rearrangement, source, seed)
     fit = chosen.fit(task, mapper)
     intervals = None
-    if target.model_type is ModelType.REGRESSION and fit.held_out is not None:
+    if fit.residuals is not None:
+        intervals = intervals_of(task, *fit.residuals)
+    elif target.model_type is ModelType.REGRESSION and fit.held_out is not None:
         intervals = calibrated(task, fit.held_out, fit.link, mapper)
     return MLModel(
         schema=datasource.schema,

@@ -13,10 +13,18 @@ from nightcast.recipe.expressions import Call, ValueType, Variable, quoted
 from nightcast.recipe.number_statistics import distribution
 
 BIN_COUNTS = (10, 20, 50, 100, 200, 500)
-_LEAST_EXPLAINED = 0.05
+_LEAST_EXPLAINED = 0.25
+# A bin whose neighbours tell most of its weight costs that share of one that stands alone.
+_COST = 0.001
+_RECORDS_A_BIN = 7
+# Of all numbers together.
+_MOST_BINS = 2_000
+# Share of the unexplained variance that a line within bins may be expected to explain.
+_WORTH_A_LINE = 0.002
+_LINES = "NUMERIC_VARS_NORM"
 
 
-def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = False) -> str:
+def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = True) -> str:
     """Suggest a recipe: all binary and categorical attributes, each number in bins, the tokens of all texts.
 
     Parameters
@@ -26,8 +34,9 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Fal
     insights
         Statistics of the training datasource; :func:`bin_count` says what they decide.
     extensions
-        Whether to add weekday, month and bins of the days since the first one for each attribute that holds dates,
-        which Amazon ML could not read.
+        Whether to add what Amazon ML never suggested: weekday, month and bins of the days since the first one for each
+        attribute that holds dates, which it could not read, and ``normalize`` of each number that varies within its
+        bins so much that a line is likely to tell more (:func:`line_within`).
 
     Returns
     -------
@@ -41,22 +50,29 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Fal
         If the schema has no attribute to learn from.
     """
     groups: dict[int, list[str]] = {}
+    lines: list[str] = []
+    most = _most_bins(schema, insights)
     for attribute in schema.inputs:
         found = insights.attributes.get(attribute.name)
         if attribute.type is AttributeType.NUMERIC and isinstance(found, NumericInsights) and found.distinct:
             values = insights.records - found.missing - found.invalid
-            bins = bin_count(values, found.quantiles, found.correlation)
+            bins = bin_count(values, found.quantiles, found.correlation, most)
             groups.setdefault(bins, []).append(quoted(attribute.name, always=True))
+            if extensions and _wants_line(bins, found):
+                lines.append(quoted(attribute.name, always=True))
     types = {attribute.type for attribute in schema.inputs}
     outputs = [f"ALL_{kind}" for kind in (AttributeType.BINARY, AttributeType.CATEGORICAL) if kind in types]
     outputs += [f"quantile_bin(NUMERIC_VARS_QB_{bins},{bins})" for bins in sorted(groups, reverse=True)]
+    outputs += [f"normalize({_LINES})"] if lines else []
     outputs += ["ALL_TEXT"] if AttributeType.TEXT in types else []
-    outputs += _date_outputs(schema, insights) if extensions else []
+    outputs += _date_outputs(schema, insights, most) if extensions else []
     if not outputs:
         raise RecipeError("the schema has no attribute to learn from: exclude fewer, or select more columns.")
+    named = {f"NUMERIC_VARS_QB_{bins}": groups[bins] for bins in sorted(groups, reverse=True)}
     recipe = {
         "groups": {
-            f"NUMERIC_VARS_QB_{bins}": f"group({','.join(groups[bins])})" for bins in sorted(groups, reverse=True)
+            name: f"group({','.join(members)})"
+            for name, members in (named | ({_LINES: lines} if lines else {})).items()
         },
         "assignments": {},
         "outputs": outputs,
@@ -64,7 +80,7 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Fal
     return json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
 
 
-def _date_outputs(schema: Schema, insights: Insights) -> list[str]:
+def _date_outputs(schema: Schema, insights: Insights, most: int) -> list[str]:
     outputs: list[str] = []
     for attribute in schema.inputs:
         found = insights.attributes.get(attribute.name)
@@ -73,24 +89,57 @@ def _date_outputs(schema: Schema, insights: Insights) -> list[str]:
         if dates is not None and dates.first < dates.last:
             variable = Variable(attribute.name, ValueType(attribute.type.value))
             since = Call("days_since", (variable,), (dates.first,))
-            bins = bin_count(dates.values, distribution(since, insights).quantiles, None)
+            bins = bin_count(dates.values, distribution(since, insights).quantiles, None, most)
             parts = [Call("weekday", (variable,)), Call("month", (variable,)), Call("quantile_bin", (since,), (bins,))]
             outputs += [str(part) for part in parts]
     return outputs
 
 
-def bin_count(values: int, quantiles: Sequence[float], correlation: float | None) -> int:
+def _wants_line(bins: int, found: NumericInsights) -> bool:
+    """Whether values differ within bins, and so much that a line is likely to tell more."""
+    if found.distinct <= len(bin_edges(found.quantiles, bins)) + 1:
+        return False
+    return line_within(bins, found.quantiles, found.correlation) >= _WORTH_A_LINE
+
+
+def line_within(bins: int, quantiles: Sequence[float], correlation: float | None) -> float:
+    """Share of the target's unexplained variance that a line within bins may explain: that of a long tail's last bin.
+
+    With squared correlation r2: ``r2 * (share of the attribute's variance that lies within bins) / (1 - r2)``.
+
+    Examples
+    --------
+    >>> even = [permille / 1000 for permille in range(1001)]
+    >>> line_within(10, even, 0.5) > 0.003 > line_within(50, even, 0.5)
+    True
+    """
+    explained = min((correlation or 0.0) ** 2, 0.999)
+    return explained * variance_within(quantiles, bin_edges(quantiles, bins)) / (1 - explained)
+
+
+def _most_bins(schema: Schema, insights: Insights) -> int:
+    """The largest number of bins of which all numbers may have so many."""
+    numbers = sum(
+        attribute.type is AttributeType.NUMERIC
+        or getattr(insights.attributes.get(attribute.name), "dates", None) is not None
+        for attribute in schema.inputs
+    )
+    return max(bins for bins in BIN_COUNTS if bins * numbers <= _MOST_BINS or bins == BIN_COUNTS[0])
+
+
+def bin_count(values: int, quantiles: Sequence[float], correlation: float | None, most: int = BIN_COUNTS[-1]) -> int:
     """How many bins a numeric attribute gets: 10, 20, 50, 100, 200 or 500.
 
     A model that is constant in each bin misses what the attribute varies within bins, and has a weight to estimate for
-    each of them. In units of the target's variance, b bins of n values cost
+    each of them, of which its neighbours tell most (`nightcast.mlmodel.shapes`). In units of the target's variance, b
+    bins of n values cost
 
-        r2 * (share of the attribute's variance that lies within bins) + (1 - r2) * b / n
+        r2 * (share of the attribute's variance that lies within bins) + (1 - r2) * 0.001 * b / n
 
-    where r2 is the squared correlation with the target, but at least 0.05: an effect need not be linear. The count of
-    least cost is taken, of equals the smallest. So there are more bins for more records, for attributes that
-    tell more, and for those with long tails; and no more than give each distinct value its own bin. Nothing in
-    it depends on the order of the records, hence neither does the recipe.
+    where r2 is the squared correlation with the target, but at least 0.25: an effect need not be linear. The count of
+    least cost is taken, of equals the smallest, among those that leave 7 values a bin. So there are more bins for more
+    records, for attributes that tell more, and for those with long tails; and no more than give each distinct value
+    its own bin. Nothing in it depends on the order of the records, hence neither does the recipe.
 
     Parameters
     ----------
@@ -100,19 +149,22 @@ def bin_count(values: int, quantiles: Sequence[float], correlation: float | None
         The 1001 permilles of its insights.
     correlation
         Pearson's correlation with the target, or None.
+    most
+        The largest count that may be taken. A suggested recipe has 2,000 bins at most, or 10 a number.
 
     Examples
     --------
     >>> even = [permille / 1000 for permille in range(1001)]
-    >>> [bin_count(values, even, 0.7) for values in (700, 30_000, 1_000_000, 100_000_000)]
-    [10, 50, 100, 500]
-    >>> bin_count(30_000, even, 0.1), bin_count(30_000, [value > 0.5 for value in even], 0.7)
-    (20, 10)
+    >>> [bin_count(values, even, 0.7) for values in (100, 700, 5_000, 1_000_000)]
+    [10, 100, 200, 500]
+    >>> bin_count(30_000, even, 0.7, 50), bin_count(30_000, [value > 0.5 for value in even], 0.7)
+    (50, 10)
     """
     explained = max((correlation or 0.0) ** 2, _LEAST_EXPLAINED)
 
     def cost(bins: int) -> float:
         edges = bin_edges(quantiles, bins)
-        return explained * variance_within(quantiles, edges) + (1 - explained) * (len(edges) + 1) / values
+        return explained * variance_within(quantiles, edges) + (1 - explained) * _COST * (len(edges) + 1) / values
 
-    return min(BIN_COUNTS, key=cost)
+    within = [bins for bins in BIN_COUNTS if bins <= min(values / _RECORDS_A_BIN, most)]
+    return min(within or BIN_COUNTS[:1], key=cost)

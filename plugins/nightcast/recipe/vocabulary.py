@@ -13,11 +13,12 @@ from functools import partial
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import int_array
-from nightcast.datasource.insights import Insights
+from nightcast.datasource.insights import CategoricalInsights, Insights, TextInsights
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.selection import selected_batches
-from nightcast.recipe.expressions import Call, Expression, ValueType, calls
+from nightcast.datasource.string_counts import LISTED_VALUES
+from nightcast.recipe.expressions import Call, Expression, ValueType, Variable, calls
 from nightcast.recipe.grammar import Recipe
 from nightcast.recipe.number_statistics import quantile_edges
 from nightcast.recipe.values import BatchValues
@@ -44,6 +45,7 @@ def count_vocabularies(
     insights: Insights,
     source: ByteSource,
     mapper: Mapper = map,
+    limit: int = MAX_TOKENS,
 ) -> dict[str, list[tuple[str, int]]]:
     """Count the tokens of :func:`counted_expressions` in the records that are taken.
 
@@ -51,15 +53,20 @@ def count_vocabularies(
     ----------
     insights
         Give the edges of bins that are multiplied with other values.
+    limit
+        How many values or tokens are kept of each. If that is more than insights list, so are those of the attributes
+        of which they list as many as they can.
 
     Returns
     -------
     dict
-        By the text of the expression, at most 10,000 pairs of token and number of records that hold it, most frequent
+        By the text of the expression, at most `limit` pairs of token and number of records that hold it, most frequent
         first, then by token. Exact while no part, and not the whole, has more than 200,000 distinct tokens.
         Empty, without a look at the data, for a recipe that needs none.
     """
-    expressions = counted_expressions(recipe)
+    expressions: tuple[Expression, ...] = counted_expressions(recipe)
+    if limit > LISTED_VALUES:
+        expressions += tuple(output for output in recipe.outputs if _cut_short(output, insights))
     if not expressions:
         return {}
     edges = product_edges(expressions, insights)
@@ -68,9 +75,16 @@ def count_vocabularies(
     for counts in mapper(count, datasource.numbered()):
         merge_tokens(totals, counts)
     return {
-        str(expression): _most_frequent(total, MAX_TOKENS)
-        for expression, total in zip(expressions, totals, strict=True)
+        str(expression): _most_frequent(total, limit) for expression, total in zip(expressions, totals, strict=True)
     }
+
+
+def _cut_short(output: Expression, insights: Insights) -> bool:
+    """Whether it is an attribute of which the insights list as many values or tokens as they can."""
+    found = insights.attributes.get(output.name) if isinstance(output, Variable) else None
+    if isinstance(found, CategoricalInsights):
+        return len(found.values) >= LISTED_VALUES
+    return isinstance(found, TextInsights) and len(found.tokens) >= LISTED_VALUES
 
 
 def part_tokens(

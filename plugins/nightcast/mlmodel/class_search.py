@@ -1,0 +1,172 @@
+"""The choice of a classification's penalties, and its minimum over records in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Floats
+from nightcast.mlmodel.class_chunks import Chunk
+from nightcast.mlmodel.class_loss import loss_and_gradient, probabilities, scores_of
+from nightcast.mlmodel.class_records import ClassRecords
+from nightcast.mlmodel.class_scaling import class_scaling
+from nightcast.mlmodel.descent import Descent, minimised
+from nightcast.mlmodel.learners import FOLDS
+from nightcast.mlmodel.shapes import Shapes
+from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
+from nightcast.mlmodel.targets import Target
+from nightcast.mlmodel.validation import validation_facts
+
+_LEAST_L2 = 0.01
+# Shares of the loss that a step must be expected to gain.
+ROUGH, EXACT = 1e-6, 1e-10
+_EVALUATIONS_A_ROUND, _ROUNDS, _GROUPED_ROUNDS = 60, 12, 2
+# Training records, times outputs, up to which all folds judge.
+_FOLDED = 10_000
+Loss = Callable[[Floats], tuple[float, Floats]]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Weights as functions of coefficients, for each output, with an intercept behind each row.
+
+    Points are flat: weights of shape (outputs, features + 1), coefficients of shape (outputs, coefficients + 1).
+    """
+
+    shapes: Shapes
+    outputs: int
+
+    @property
+    def none(self) -> Floats:
+        """The point where all coefficients are 0."""
+        return np.zeros(self.outputs * (self.shapes.size + 1))
+
+    def weights(self, point: Floats) -> Floats:
+        """The weights that coefficients make."""
+        rows = point.reshape(self.outputs, -1)
+        return np.column_stack([np.asarray(self.shapes.basis @ rows[:, :-1].T).T, rows[:, -1]]).ravel()
+
+    def gradient(self, by_weights: Floats) -> Floats:
+        """Derivatives by coefficients from those by weights."""
+        rows = by_weights.reshape(self.outputs, -1)
+        return np.column_stack([np.asarray(self.shapes.transposed @ rows[:, :-1].T).T, rows[:, -1]]).ravel()
+
+    def penalized(self, function: Loss, penalties: Floats) -> Loss:
+        """A loss of weights as one of coefficients, with half the penalties times their squares, intercepts free."""
+        costs = np.tile(np.append(penalties, 0.0), self.outputs)
+
+        def penalized(point: Floats) -> tuple[float, Floats]:
+            loss, gradient = function(self.weights(point))
+            return loss + 0.5 * float(np.einsum("i,i,i->", costs, point, point)), self.gradient(
+                gradient
+            ) + costs * point
+
+        return penalized
+
+
+@dataclass
+class ClassSearch:
+    """The choice of strengths on records in memory.
+
+    Attributes
+    ----------
+    facts
+        What the model directory is to say of the choice.
+    """
+
+    target: Target
+    space: Coefficients
+    records: ClassRecords
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        few = self.records.held * self.target.outputs <= _FOLDED
+        folds = range(FOLDS if few else 1)
+        pairs = [(self.records.side(fold, within=False), self.records.side(fold, within=True)) for fold in folds]
+        self._trials = [(rest, judging) for rest, judging in pairs if rest and judging]
+        self._judged = bool(self._trials)
+        if not self._judged:
+            self._trials = [(self.records.all(), self.records.all())]
+        self._last = [self._start(rest) for rest, _ in self._trials]
+        self._found: dict[Strengths, list[Floats]] = {}
+
+    def choose(self, given: Strengths | None) -> Strengths:
+        """The given strengths, or the best ones."""
+        shaped = self.space.shapes.numbers
+        if given is not None or not self._judged:
+            chosen = given or Strengths()
+            tried = {chosen: self._loss(chosen)}
+        else:
+            kinds = {"values": bool((~shaped).any()), "numbers": bool(shaped.any())}
+            tried = tried_pairs(self._loss, **kinds, least=_LEAST_L2)
+            chosen = best_strength(tried)
+        judging = self._trials[0][1]
+        metrics, value = self._metrics(judging, self._found[chosen][0])
+        self.facts = {
+            "validation": metrics,
+            "validationLoss": value,
+            "validationRecords": sum(len(chunk.targets) for chunk in judging) if self._judged else 0,
+            "folds": len(self._trials) if self._judged else 0,
+            "strengths": [
+                {"l2": pair.values, "l2Numbers": pair.numbers, "logLoss": loss} for pair, loss in tried.items()
+            ]
+            if self._judged
+            else [],
+        }
+        return chosen
+
+    def start_of(self, chosen: Strengths) -> Floats:
+        """Coefficients near those of all records."""
+        return self._found[chosen][0]
+
+    def descended(self, chunks: Sequence[Chunk], start: Floats, penalties: Floats, tolerance: float) -> Descent:
+        """The minimum over records in memory; what guesses the Hessian is renewed on the way."""
+        loss = self.space.penalized(partial(_of_chunks, chunks, self.target.outputs), penalties)
+        evaluations = 0
+        for number in range(_ROUNDS):
+            weights = self.space.weights(start).reshape(self.target.outputs, -1)
+            factor = number >= _GROUPED_ROUNDS
+            scaled = class_scaling(chunks, weights, self.space.shapes, penalties, factor=factor)
+            descent = minimised(loss, start, scaled, tolerance, _EVALUATIONS_A_ROUND)
+            evaluations += descent.evaluations
+            if descent.converged:
+                break
+            start = descent.point
+        return Descent(descent.point, descent.value, descent.gradient, evaluations, descent.converged)
+
+    def _loss(self, pair: Strengths) -> float:
+        """Mean log loss of the records that judge."""
+        penalties = self.space.shapes.penalties(pair.values, pair.numbers)
+        total, count = 0.0, 0
+        for number, (rest, judging) in enumerate(self._trials):
+            self._last[number] = self.descended(rest, self._last[number], penalties, ROUGH).point
+            records = sum(len(chunk.targets) for chunk in judging)
+            total += records * self._metrics(judging, self._last[number])[1]
+            count += records
+        self._found[pair] = list(self._last)
+        return total / count
+
+    def _metrics(self, chunks: Sequence[Chunk], point: Floats) -> tuple[dict[str, float], float]:
+        weights = self.space.weights(point).reshape(self.target.outputs, -1)
+        shares = np.concatenate([probabilities(scores_of(chunk, weights)) for chunk in chunks], axis=1)
+        truth = np.concatenate([chunk.targets for chunk in chunks])
+        predictions = shares[0] if len(shares) == 1 else np.ascontiguousarray(shares.T)
+        return validation_facts(self.target.model_type, truth, predictions)
+
+    def _start(self, chunks: Sequence[Chunk]) -> Floats:
+        """No weights, and the intercepts that give each class its share."""
+        outputs = self.target.outputs
+        classes = np.concatenate([chunk.targets for chunk in chunks]).astype(np.int64)
+        logs = np.log(np.bincount(classes, minlength=max(outputs, 2)) + 0.5)
+        point = self.space.none.reshape(outputs, -1)
+        point[:, -1] = logs[1] - logs[0] if outputs == 1 else logs - logs.mean()
+        return point.ravel()
+
+
+def _of_chunks(chunks: Sequence[Chunk], outputs: int, flat: Floats) -> tuple[float, Floats]:
+    loss, gradient = loss_and_gradient(chunks, flat.reshape(outputs, -1))
+    return loss, gradient.ravel()

@@ -1,0 +1,125 @@
+"""Solving a penalised linear regression from sums, for several penalties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nightcast.datasource.arrow_arrays import Floats
+from nightcast.mlmodel.group_scaling import GroupScaling
+from nightcast.mlmodel.ridge import RidgeSolver, one_thread
+from nightcast.mlmodel.shapes import Shapes
+from nightcast.mlmodel.square_sums import Products, SquareSums, dot
+
+# Up to here a factor takes less time than descents.
+_FACTORED = 300
+# Descents that have not converged by then are not going to, and a factor is worth its time.
+_MOST_STEPS = 1_500
+_MOST_FACTORED = 10_000
+
+
+@dataclass(frozen=True)
+class PenalizedSquares:
+    """Finds coefficients u of least ``sum((y - b - X B u)**2) + sum(penalties * u**2)``; the constant b is free.
+
+    Parameters
+    ----------
+    sums
+        Over at least one record.
+    shapes
+        Holds the basis B.
+    """
+
+    sums: SquareSums[Products]
+    shapes: Shapes
+
+    def solved(self, penalties: Floats, start: Floats | None = None, tolerance: float = 1e-10) -> Floats:
+        """The coefficients, shape (coefficients,).
+
+        Parameters
+        ----------
+        penalties
+            >= 0; shape (coefficients,).
+        start
+            Coefficients near the solution.
+        tolerance
+            Share of the right side's norm that may be left.
+        """
+        return self.inverse(self._right, penalties, start, tolerance)
+
+    def inverse(self, right: Floats, penalties: Floats, start: Floats | None, tolerance: float) -> Floats:
+        """The inverse of half the second derivatives, times a vector of shape (coefficients,)."""
+        with one_thread():
+            if self.shapes.size > _FACTORED:
+                found = self._descended(right, penalties, start, tolerance)
+                if found is not None:
+                    return found
+            return self._solver(penalties).solve(right)
+
+    def constant(self, weights: Floats) -> float:
+        """The constant that goes with weights, about the target's center."""
+        return (self.sums.total - dot(weights, self.sums.gram.sums)) / self.sums.records
+
+    def weights(self, coefficients: Floats) -> Floats:
+        """``B u``: float64 of shape (features,)."""
+        return np.asarray(self.shapes.basis @ coefficients)
+
+    def transposed(self, values: Floats) -> Floats:
+        """``B' v``: float64 of shape (coefficients,)."""
+        return np.asarray(self.shapes.transposed @ values)
+
+    @cached_property
+    def _means(self) -> Floats:
+        return self.sums.gram.sums / self.sums.records
+
+    @cached_property
+    def _right(self) -> Floats:
+        return self.transposed(self.sums.gram.with_target - self._means * self.sums.total)
+
+    @cached_property
+    def _diagonal(self) -> Floats:
+        """Squares of the columns of X B about their means: features of one coefficient exclude each other."""
+        squares = np.asarray(self.shapes.transposed.power(2) @ self.sums.gram.diagonal)
+        return squares - self.sums.records * self.transposed(self._means) ** 2
+
+    @cached_property
+    def _products(self) -> Floats:
+        return self.shapes.turned(self.sums.gram.products())
+
+    def _solver(self, penalties: Floats) -> RidgeSolver:
+        return RidgeSolver(self._products.copy(), self.transposed(self._means), self.sums.records, penalties)
+
+    def _times(self, coefficients: Floats) -> Floats:
+        weights = self.weights(coefficients)
+        about = self.sums.gram.times(weights) - self._means * (self.sums.records * dot(self._means, weights))
+        return self.transposed(about)
+
+    def _descended(self, right: Floats, penalties: Floats, start: Floats | None, tolerance: float) -> Floats | None:
+        """By conjugate gradients, scaled by groups; None if they do not converge.
+
+        Source: Golub and Van Loan, Matrix Computations, 4th edition, algorithm 11.5.1.
+        """
+        scaling = GroupScaling(
+            self.shapes, self.sums.gram.diagonal, self._diagonal, self.sums.records, penalties
+        ).prepared()
+        found = np.zeros(len(right)) if start is None else start.copy()
+        rest = right - (self._times(found) + penalties * found) if start is not None else right.copy()
+        goal = tolerance**2 * dot(right, scaling(right))
+        direction = scaled = scaling(rest)
+        size = dot(rest, scaled)
+        for _ in range(_MOST_STEPS):
+            if not size > goal:
+                return found
+            product = self._times(direction) + penalties * direction
+            curvature = dot(direction, product)
+            if not curvature > 0.0:
+                break
+            step = size / curvature
+            found = found + step * direction
+            rest = rest - step * product
+            scaled = scaling(rest)
+            last, size = size, dot(rest, scaled)
+            direction = scaled + (size / last) * direction
+        return None if self.shapes.size <= _MOST_FACTORED else found

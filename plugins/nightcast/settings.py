@@ -121,11 +121,11 @@ class ModelSettings(_Group):
     )
     # Not auto: searching trees takes minutes, and a nightly run is to take one.
     learner: Literal["auto", "linear", "boosting", "sgd"] = Field(
-        "linear",
+        "auto",
         title="Learner",
-        description="linear: exact linear models, in seconds. boosting: gradient-boosted trees. auto: the better of "
-        "these two on a validation slice of the training records, in minutes. sgd: Amazon ML's stochastic gradient "
-        "descent.",
+        description="auto: linear or boosting, whichever errs less on training records that it was not fitted to. "
+        "linear: exact linear models, in seconds. boosting: gradient-boosted trees, in up to minutes. sgd: Amazon ML's "
+        "stochastic gradient descent.",
     )
     training_parameters: str | None = Field(
         None,

@@ -13,7 +13,7 @@ from nightcast.datasource.schema import Schema
 from nightcast.mlmodel.files import load_model
 
 METRICS = {"sold": "RegressionRMSE", "hit": "BinaryAUC", "band": "MulticlassAvgFScore"}
-HEAVY = ("pandas", "sklearn", "scipy", "boto3", "airflow")
+HEAVY = ("pandas", "sklearn", "scipy.linalg", "scipy.optimize", "boto3", "airflow")
 
 
 @pytest.mark.parametrize("target", METRICS)

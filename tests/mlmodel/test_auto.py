@@ -40,28 +40,37 @@ class Given:
 
     learner: Any
     loss: float
+    folds: int = 6
 
     def fit(self, task: TrainingTask, mapper: Mapper) -> Fit:
         if self.loss < 0:
             raise ModelError("can not learn this")
         fit = self.learner.fit(task, mapper)
-        return replace(fit, facts={**fit.facts, "validationLoss": self.loss})
+        kind = "crossValidatedLoss" if self.folds > 1 else "validationLoss"
+        return replace(fit, facts={**fit.facts, "folds": self.folds, kind: self.loss})
 
 
-def auto_with(monkeypatch: pytest.MonkeyPatch, linear: float, boosting: float) -> AutoLearner:
-    given = {"linear": Given(LinearLearner(1.0), linear), "boosting": Given(QUICK, boosting)}
+def auto_with(monkeypatch: pytest.MonkeyPatch, linear: float, boosting: float, folds: int = 1) -> AutoLearner:
+    given = {"linear": Given(LinearLearner(1.0), linear, folds), "boosting": Given(QUICK, boosting, folds)}
     monkeypatch.setattr(AutoLearner, "_candidates", lambda self, task: given)
     return AutoLearner()
 
 
+@pytest.mark.parametrize(("folds", "kind"), [(1, "validation loss"), (6, "cross-validated loss")])
 @pytest.mark.parametrize(
     ("linear", "boosting", "chosen"),
     [(1.0, 2.0, "linear"), (2.0, 1.0, "boosting"), (1.0, 1.0, "linear"), (float("nan"), 5.0, "boosting")],
 )
-def test_the_least_validation_loss_wins(
-    task: TrainingTask, monkeypatch: pytest.MonkeyPatch, linear: float, boosting: float, chosen: str
+def test_the_least_loss_on_held_out_records_wins(
+    task: TrainingTask,
+    monkeypatch: pytest.MonkeyPatch,
+    linear: float,
+    boosting: float,
+    chosen: str,
+    folds: int,
+    kind: str,
 ) -> None:
-    fit = auto_with(monkeypatch, linear, boosting).fit(task, map)
+    fit = auto_with(monkeypatch, linear, boosting, folds).fit(task, map)
     assert (fit.learner, fit.predictor.kind) == (chosen, chosen)
     report = fit.facts["auto"]
     assert report["chosen"] == chosen
@@ -69,7 +78,7 @@ def test_the_least_validation_loss_wins(
     assert report["candidates"][0]["parameters"]["l2"] == 1.0
     assert set(report["candidates"][1]["validation"]) == {"RegressionRMSE"}
     assert fit.log[0].startswith("linear: validation RegressionRMSE ")
-    assert fit.log[-1] == f"kept {chosen}, which has the lowest validation loss"
+    assert fit.log[-1] == f"kept {chosen}, which has the lowest {kind}"
     json.dumps(report, allow_nan=False)
 
 

@@ -19,10 +19,10 @@ from nightcast.errors import ModelError
 from nightcast.mlmodel import boosting_fit
 from nightcast.mlmodel.boosting import BoostingLearner
 from nightcast.mlmodel.category_means import with_category_means
-from nightcast.mlmodel.learners import Fit, TrainingTask
+from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.targets import Target
-from nightcast.mlmodel.training_matrix import FOLDS, TrainingRows, training_rows
+from nightcast.mlmodel.training_matrix import TrainingRows, training_rows
 from nightcast.mlmodel.tree_columns import MeanColumn, NumberColumn
 from nightcast.mlmodel.tree_encoder import TreeEncoder, build_encoder
 from nightcast.mlmodel.trees import BoostedTrees

@@ -17,7 +17,7 @@ from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
 from nightcast.mlmodel import class_records, linear_learner, linear_regression
-from nightcast.mlmodel.learners import Fit, TrainingTask, fold_of
+from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask, fold_of
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.marked_batches import marked_batches, training_batches
 from nightcast.mlmodel.model import Link
@@ -101,16 +101,16 @@ def noisy(write: Callable[..., Datasource], files: ByteSource, sales: pa.Table) 
     return task_of(write(table, 700), files, '{"outputs": ["venue"]}')
 
 
-def test_the_strength_is_that_of_the_least_error_over_five_folds(noisy: TrainingTask) -> None:
+def test_the_strength_is_that_of_the_least_error_over_six_folds(noisy: TrainingTask) -> None:
     fit = LinearLearner().fit(noisy, map)
     tried = {found["l2"]: found["RegressionRMSE"] for found in fit.facts["strengths"]}
     matrix, target, mask = matrices(noisy, fit)
     folds = folds_of(noisy, fit)
-    assert set(folds.tolist()) == set(range(5))
+    assert set(folds.tolist()) == set(range(FOLDS))
     np.testing.assert_array_equal(folds == 0, mask)
     for l2, rmse in tried.items():
         squared = 0.0
-        for fold in range(5):
+        for fold in range(FOLDS):
             rest = Ridge(alpha=l2, solver="cholesky").fit(matrix[folds != fold].toarray(), target[folds != fold])
             squared += ((target - rest.predict(matrix))[folds == fold] ** 2).sum()
         assert rmse == pytest.approx(np.sqrt(squared / len(target)), rel=1e-6)
@@ -130,7 +130,7 @@ def test_records_in_memory_and_sums_give_the_same_model(
         monkeypatch.setattr(linear_learner, "_HELD_CODES", 0)
         summed = given.fit(task, map)
         monkeypatch.undo()
-        assert (held.facts["folds"], summed.facts["folds"]) == (5, 1)
+        assert (held.facts["folds"], summed.facts["folds"]) == (FOLDS, 1)
         np.testing.assert_allclose(held.predictor.weights, summed.predictor.weights, atol=1e-8)
         assert summed.facts["validationLoss"] == pytest.approx(held.facts["validationLoss"], rel=1e-8)
         assert summed.residuals is not None

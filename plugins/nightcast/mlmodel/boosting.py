@@ -133,6 +133,8 @@ class BoostingLearner:
         facts = {
             "validation": metrics,
             "validationLoss": loss,
+            "folds": len(splits),
+            "crossValidatedLoss": best.loss if problem.model_type is not ModelType.REGRESSION else best.loss**0.5,
             "validationCurve": _curve(best),
             "iterations": best.iterations,
             "loss": best.settings.loss,

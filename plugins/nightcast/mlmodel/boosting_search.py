@@ -10,8 +10,9 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.mlmodel.boosting_fit import Grown, Problem, Settings, grow
 from nightcast.mlmodel.category_means import with_category_means
+from nightcast.mlmodel.learners import FOLDS
 from nightcast.mlmodel.targets import ModelType
-from nightcast.mlmodel.training_matrix import FOLDS, TrainingRows
+from nightcast.mlmodel.training_matrix import TrainingRows
 from nightcast.mlmodel.tree_encoder import TreeEncoder
 
 # Up to so many records every fold is held out once; beyond, the validation slice alone says enough.

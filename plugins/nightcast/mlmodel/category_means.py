@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
-from nightcast.mlmodel.training_matrix import FOLDS, TrainingRows
+from nightcast.mlmodel.learners import FOLDS
+from nightcast.mlmodel.training_matrix import TrainingRows
 from nightcast.mlmodel.tree_columns import MeanColumn, TreeColumn
 from nightcast.mlmodel.tree_encoder import TreeEncoder
 

@@ -26,7 +26,7 @@ KEPT_CODES = 20_000_000
 _CODES_OF_TEXT = 10
 SAMPLE_RECORDS = 200_000
 _SEED = "nightcast linear sample"
-Folds = npt.NDArray[np.int8]
+Folds = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
 from nightcast.mlmodel.targets import Target
 from nightcast.mlmodel.validation import validation_facts
 
-_LEAST_L2 = 0.01
+_LEAST_L2 = 0.1
 # Shares of the loss that a step must be expected to gain.
 ROUGH, EXACT = 1e-6, 1e-10
 _EVALUATIONS_A_ROUND, _ROUNDS, _GROUPED_ROUNDS = 60, 12, 2
@@ -111,6 +111,7 @@ class ClassSearch:
             "validationLoss": value,
             "validationRecords": sum(len(chunk.targets) for chunk in judging) if self._judged else 0,
             "folds": len(self._trials) if self._judged else 0,
+            "crossValidatedLoss": tried[chosen],
             "strengths": [
                 {"l2": pair.values, "l2Numbers": pair.numbers, "logLoss": loss} for pair, loss in tried.items()
             ]

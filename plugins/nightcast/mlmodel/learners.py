@@ -20,7 +20,7 @@ from nightcast.recipe.grammar import Recipe
 
 _VALIDATION_SHARE = 0.15
 _VALIDATION_SEED = "nightcast validation slice"
-FOLDS = 5
+FOLDS = 6
 _FOLD_ENDS = np.array(
     [int((_VALIDATION_SHARE + (1 - _VALIDATION_SHARE) * fold / (FOLDS - 1)) * 2**64) for fold in range(FOLDS - 1)],
     dtype=np.uint64,
@@ -108,7 +108,7 @@ def in_validation(first_record: int, size: int, seed: str) -> Bools:
     return found
 
 
-def fold_of(numbers: npt.NDArray[np.unsignedinteger[Any]], seed: str) -> npt.NDArray[np.int8]:
-    """The folds, 0 to 4, of records by their numbers; 0 is the validation slice, the others share the rest evenly."""
+def fold_of(numbers: npt.NDArray[np.unsignedinteger[Any]], seed: str) -> npt.NDArray[np.uint8]:
+    """The folds, 0 to 5, of records by their numbers; 0 is the validation slice, the others share the rest evenly."""
     hashes = mixed(numbers.astype(np.uint64) ^ seed_hash(_VALIDATION_SEED + seed))
-    return np.searchsorted(_FOLD_ENDS, hashes, side="right").astype(np.int8)
+    return np.searchsorted(_FOLD_ENDS, hashes, side="right").astype(np.uint8)

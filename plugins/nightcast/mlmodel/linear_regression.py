@@ -2,7 +2,7 @@
 
 Minimises ``sum((y - b - x w)**2) + penalty`` over weights w and intercept b, which is not penalised. With given
 strength the penalty is ``l2 * sum(w**2)``: scikit-learn's ``Ridge(alpha=l2)``. Otherwise it is that of
-`nightcast.mlmodel.shapes`, with strengths that are chosen by the error on records that did not fit: on five folds where
+`nightcast.mlmodel.shapes`, with strengths that are chosen by the error on records that did not fit: on six folds where
 records are few, else on the validation slice; one for values and one for numbers, and where there are records enough,
 one for each output of the recipe, so that what tells nothing is kept from adding noise. Records are held in memory
 where that takes less than the sums that a fit needs of them, X'X; otherwise these are accumulated over parts in one
@@ -96,6 +96,7 @@ def _fit(task: TrainingTask, featurizer: Featurizer, trials: TrialSet, search: _
         "validationLoss": loss,
         "validationRecords": rests[0][0].validation.records if rests else 0,
         "folds": len(rests),
+        "crossValidatedLoss": _pooled_rmse(rests) if rests else loss,
         "strengths": search.tried,
         "penalties": search.by_output(featurizer, penalties),
     }
@@ -162,11 +163,7 @@ class _Search:
         return found
 
     def _rmse(self, pair: Strengths) -> float:
-        squared, records = 0.0, 0.0
-        for trial, weights, constant in self.solved_rests(self.shapes.penalties(pair.values, pair.numbers)):
-            squared += trial.validation.squared_error(weights, constant)[0] * trial.validation.records
-            records += trial.validation.records
-        rmse = math.sqrt(squared / records)
+        rmse = _pooled_rmse(self.solved_rests(self.shapes.penalties(pair.values, pair.numbers)))
         self.tried.append({"l2": pair.values, "l2Numbers": pair.numbers, "RegressionRMSE": rmse})
         return rmse
 
@@ -185,6 +182,13 @@ class _Search:
             changes += judging.records * np.bincount(self.shapes.owners, by_coefficient, len(powers))
             records += judging.records
         return math.sqrt(total / records), changes / (2.0 * total) if total > 0 else changes
+
+
+def _pooled_rmse(rests: Sequence[tuple[Trial, Floats, float]]) -> float:
+    """The RMSE over the records that judge, of all trials."""
+    judging = [trial.validation for trial, _, _ in rests]
+    squared = [one.records * one.squared_error(*found[1:])[0] for one, found in zip(judging, rests, strict=True)]
+    return math.sqrt(sum(squared) / sum(one.records for one in judging))
 
 
 def _joined(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats] | None:

@@ -8,18 +8,16 @@ from functools import partial
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, Floats, Hashes
+from nightcast.datasource.arrow_arrays import Floats, Hashes
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.parts import Batch, Mapper, NumberedPart
 from nightcast.datasource.selection import filtered
-from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.learners import TrainingTask, fold_of
 from nightcast.mlmodel.marked_batches import marked_batches, taken_at
 from nightcast.mlmodel.tree_encoder import TreeEncoder
 
 _SAMPLE_SEED = "nightcast boosting sample"
-_FOLD_SEED = "nightcast boosting folds"
 _MATRIX_BYTES = 256_000_000
-FOLDS = 6
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class TrainingRows:
     targets
         float64 of shape (n,): numbers, 0 and 1, or numbers of classes.
     folds
-        0 in the validation slice, else 1 to `FOLDS` - 1 by the number of the record: uint8 of shape (n,).
+        0 in the validation slice, see `fold_of`: uint8 of shape (n,).
     seen
         Number of training records with a target that the rows were drawn from.
     """
@@ -69,30 +67,27 @@ def part_rows(numbered: NumberedPart, task: TrainingTask, encoder: TreeEncoder, 
     """The rows of one part; each training record has the chance `share` to be one."""
     seed, seen = task.seed, 0
     found = []
-    for batch, validation, numbers in _known_batches(numbered, task, encoder.attributes):
+    for batch, numbers in _known_batches(numbered, task, encoder.attributes):
         seen += len(batch)
         if share < 1.0:
             drawn = _hashes(numbers, _SAMPLE_SEED + seed) < np.uint64(int(share * 2**64))
             if not drawn.any():
                 continue
-            batch, validation, numbers = filtered(batch, drawn), validation[drawn], numbers[drawn]
-        folds = (1 + _hashes(numbers, _FOLD_SEED + seed) % np.uint64(FOLDS - 1)).astype(np.uint8)
-        folds[validation] = 0
+            batch, numbers = filtered(batch, drawn), numbers[drawn]
         targets = np.array(task.target.labels(batch).values)
-        found.append(TrainingRows(encoder.encode(batch), targets, folds, len(batch)))
+        found.append(TrainingRows(encoder.encode(batch), targets, fold_of(numbers, seed), len(batch)))
     return _joined(found, len(encoder.titles), seen)
 
 
 def _known_batches(
     numbered: NumberedPart, task: TrainingTask, columns: tuple[str, ...]
-) -> Iterator[tuple[Batch, Bools, Hashes]]:
-    """Batches of the training records with a target, with their places in the validation and their numbers."""
-    for batch, values, places, validation in marked_batches(numbered, task, columns):
+) -> Iterator[tuple[Batch, Hashes]]:
+    """Batches of the training records with a target, and the records' numbers."""
+    for batch, values, places, _ in marked_batches(numbered, task, columns):
         if task.target.classes:
-            known = values[places] >= 0
-            places, validation = places[known], validation[known]
+            places = places[values[places] >= 0]
         if len(places):
-            yield taken_at(batch, places), validation, (places + batch.first_record).astype(np.uint64)
+            yield taken_at(batch, places), (places + batch.first_record).astype(np.uint64)
 
 
 def _joined(parts: list[TrainingRows], width: int, seen: int) -> TrainingRows:

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from nightcast.errors import SettingsError
+from nightcast.period import PeriodLength
 from nightcast.settings import GROUPS, Settings, dag_params
 
 
@@ -22,6 +23,8 @@ def test_params_are_typed_and_stand_in_sections():
     }
     assert params["period_start"]["schema"]["type"] == ["null", "string"]
     assert params["period_start"]["schema"]["format"] == "date"
+    assert params["period_length"]["schema"]["enum"] == [length.value for length in PeriodLength]
+    assert params["allow_unfinished_period"]["schema"]["type"] == "boolean"
     assert params["split_strategy"]["schema"]["enum"] == ["sequential", "random", "chronological"]
     assert params["split_attribute"]["schema"]["type"] == ["null", "string"]
     assert params["max_rejected_records"]["value"] == 10_000
@@ -66,6 +69,8 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
         ("intervals", 1),
         ("intervals", float("nan")),
         ("period_start", "yesterday"),
+        ("period_length", "yearly"),
+        ("allow_unfinished_period", "perhaps"),
         ("score", "everything"),
     ],
 )

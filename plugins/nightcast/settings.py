@@ -35,6 +35,17 @@ class PeriodSettings(_Group):
         title="Period end",
         description="Day after the last day of the period, UTC, exclusive. Training sees no sale from this day on.",
     )
+    period_length: Literal["daily", "weekly", "monthly"] = Field(
+        "daily",
+        title="Period length",
+        description="What the DAG is scheduled for. A run by hand without dates is for the last complete day, ISO week "
+        "(from Monday) or calendar month, UTC.",
+    )
+    allow_unfinished_period: bool = Field(
+        False,
+        title="Allow an unfinished period",
+        description="Also run for a period that is not over yet, on the sales that are there so far.",
+    )
 
 
 class DatasourceSettings(_Group):

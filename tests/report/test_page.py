@@ -12,7 +12,13 @@ RUN = {
     "pipeline": "sales_forecast",
     "run_id": "manual__<1>",
     "run_type": "manual",
-    "period": {"label": "2008-12-31", "start": "2008-12-31", "end": "2009-01-01", "source": "params"},
+    "period": {
+        "label": "2008-12-31",
+        "start": "2008-12-31",
+        "end": "2009-01-01",
+        "source": "params",
+        "reason": "named by the Params",
+    },
     "settings": {"split": {"training_percent": 70}},
     "batchPrediction": {"batchPredictionId": "bp-a", "totalRecordCount": 1234, "invalidRecordCount": 1},
 }
@@ -104,6 +110,7 @@ def test_what_users_wrote_is_escaped(page):
 
 def test_the_page_shows_the_figures(page):
     for text in (
+        "Why this period: named by the Params.",
         "20.0 %",
         "(empty) 30.0 %",
         "1,234",

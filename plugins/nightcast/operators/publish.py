@@ -98,7 +98,7 @@ class PublishRunOperator(StageOperator):
 
     @staticmethod
     def _facts_of_the_run(stage: Stage, facts: dict[str, Any]) -> dict[str, Any]:
-        names = ("pipeline", "run_id", "run_key", "run_type", "period", "sql")
+        names = ("pipeline", "run_id", "run_key", "run_type", "period", "dates", "sql")
         return {
             "nightcast": __version__,
             **{name: stage.run[name] for name in names},

@@ -8,7 +8,8 @@ from airflow.sdk import BaseOperator
 
 from nightcast.artifacts import RunLayout, run_key
 from nightcast.operators.base import artifact_root, failing_fast
-from nightcast.period import resolve_period
+from nightcast.period_choice import is_assumed, is_unfinished, reason_of, resolve_period
+from nightcast.run_dates import run_dates
 from nightcast.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ class ResolvePeriodOperator(BaseOperator):
     """
     Resolve the run's sales period once, for all tasks behind.
 
-    Returns by XCom the period (days, UTC, end exclusive), the names for the SQL templates, and the
-    base URI below which all artifacts of the run lie.
+    Returns by XCom the period (days, UTC, end exclusive) with its source and the reason, the dates that Airflow
+    gave to the run, the names for the SQL templates, and the base URI below which all artifacts of the run lie.
 
     :param aws_conn_id: Airflow connection of S3; its extra names the ``bucket``, and a ``prefix`` if wanted.
     """
@@ -34,29 +35,28 @@ class ResolvePeriodOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Resolve, log and return the run's period."""
         with failing_fast():
-            period = resolve_period(context)
+            dates, period = run_dates(context), resolve_period(context)
             settings = Settings.from_params(context["params"])
             run = context["dag_run"]
             key = run_key(run.run_id)
             layout = RunLayout(artifact_root(self.aws_conn_id), run.dag_id, period.label, key)
-        self.log.info(
-            "sales period [%s, %s) UTC, from the run's %s; artifacts below %s",
-            period.start,
-            period.end,
-            period.source,
-            layout.base,
-        )
+            sql = period.sql_names(settings.datasource.training_days)
+        reason = reason_of(period, dates)
+        say = self.log.warning if is_assumed(period) or is_unfinished(period, dates) else self.log.info
+        say("sales period [%s, %s) UTC: %s; artifacts below %s", period.start, period.end, reason, layout.base)
         return {
             "pipeline": run.dag_id,
             "run_id": run.run_id,
             "run_key": key,
-            "run_type": str(getattr(run.run_type, "value", run.run_type)),
+            "run_type": dates.run_type,
             "base": layout.base,
             "period": {
                 "label": period.label,
                 "start": period.start.isoformat(),
                 "end": period.end.isoformat(),
                 "source": period.source,
+                "reason": reason,
             },
-            "sql": period.sql_names(settings.datasource.training_days),
+            "dates": dates.facts(),
+            "sql": sql,
         }

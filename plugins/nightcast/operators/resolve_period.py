@@ -19,8 +19,8 @@ class ResolvePeriodOperator(BaseOperator):
     """
     Resolve the run's sales period once, for all tasks behind.
 
-    Returns by XCom the period (days, UTC, end exclusive), the names for the SQL templates, and the
-    base URI below which all artifacts of the run lie.
+    Returns by XCom the period (days, UTC, end exclusive), the names for the SQL templates, the
+    base URI below which all artifacts of the run lie, and the root of the model registry.
 
     :param aws_conn_id: Airflow connection of S3; its extra names the ``bucket``, and a ``prefix`` if wanted.
     """
@@ -52,6 +52,7 @@ class ResolvePeriodOperator(BaseOperator):
             "run_key": key,
             "run_type": str(getattr(run.run_type, "value", run.run_type)),
             "base": layout.base,
+            "registry": layout.registry,
             "period": {
                 "label": period.label,
                 "start": period.start.isoformat(),

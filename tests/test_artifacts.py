@@ -13,6 +13,7 @@ from nightcast.errors import SettingsError
 def test_layout_of_a_run():
     layout = RunLayout("s3://bucket/forecasts/", "sales_forecast", "2008-12-31", "scheduled__1")
     assert layout.base == "s3://bucket/forecasts/sales_forecast/period=2008-12-31/run=scheduled__1/"
+    assert layout.registry == "s3://bucket/forecasts/sales_forecast/registry"
     assert layout.path("model", "model.json") == layout.base + "model/model.json"
 
 

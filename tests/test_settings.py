@@ -51,7 +51,7 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
     settings = Settings.from_params({"period_start": "2008-12-31", "training_percent": 80, "another": 1})
     assert settings.period.period_start == date(2008, 12, 31)
     assert settings.split.training_percent == 80
-    assert settings.model.learner == "linear"
+    assert settings.model.learner == "auto"
 
 
 @pytest.mark.parametrize(

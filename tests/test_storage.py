@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -56,6 +57,61 @@ def test_what_is_written_is_read_back(storage, base):
         assert path.read_bytes() == b"{}"
 
 
+def test_what_is_there_is_not_created(storage, base):
+    reference = storage.write_if_absent(f"{base}once.json", b"first", "application/json")
+    assert reference == {
+        "uri": f"{base}once.json",
+        "sha256": hashlib.sha256(b"first").hexdigest(),
+        "rows": None,
+        "bytes": 5,
+        "media_type": "application/json",
+    }
+    assert storage.write_if_absent(f"{base}once.json", b"second", "application/json") is None
+    assert storage.read_bytes(f"{base}once.json") == b"first"
+    assert storage.names_below(base) == [f"{base}once.json"]
+
+
+def test_of_writers_at_once_one_creates_the_file(tmp_path):
+    target, start = tmp_path / "below" / "once", threading.Barrier(8)
+
+    def create(number: int) -> bool:
+        start.wait()
+        return Storage().write_if_absent(str(target), bytes([number]) * 100_000, "text/plain") is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(create, range(8)))
+    assert created.count(True) == 1
+    assert target.read_bytes() == bytes([created.index(True)]) * 100_000
+    assert [path.name for path in target.parent.iterdir()] == ["once"]
+
+
+class ConflictingS3:
+    """Answers the first writers as S3 does when it meets two at the same time."""
+
+    def __init__(self, conflicts: int) -> None:
+        self.answers = iter([True] * conflicts)
+
+    def put_object(self, **_: object) -> None:
+        from botocore.exceptions import ClientError
+
+        if next(self.answers, False):
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+
+
+def test_two_writers_that_s3_can_not_tell_apart_try_again():
+    assert Storage().with_client(ConflictingS3(2)).write_if_absent("s3://bucket/k", b"", "text/plain") is not None
+    with pytest.raises(StorageError, match=r"s3://bucket/k: S3 met another writer of it each time"):
+        Storage().with_client(ConflictingS3(99)).write_if_absent("s3://bucket/k", b"", "text/plain")
+
+
+def test_what_can_not_be_created_is_named(storage, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"can not write .*below"):
+        Storage().write_if_absent(str(tmp_path / "file" / "below"), b"", "text/plain")
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket/key.*Create the bucket"):
+        storage.write_if_absent("s3://no-such-bucket/key", b"", "text/plain")
+
+
 def test_an_object_that_was_changed_is_noticed(storage, base):
     reference = storage.write_bytes(f"{base}model.json", b"old", "application/json")
     storage.write_bytes(f"{base}model.json", b"new", "application/json")
@@ -85,6 +141,21 @@ def test_a_listing_tells_sizes(storage, base):
     assert list(sizes.values()) == [5, 3, 1]
     assert list(sizes) == storage.names_below(f"{base}l/")
     assert [storage.size(uri) for uri in sizes] == [5, 3, 1]
+
+
+def test_a_file_that_vanishes_while_it_is_listed_is_left_out(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("1")
+    is_file = Path.is_file
+
+    def vanishing(path: Path) -> bool:
+        found = is_file(path)
+        if path.name == "a":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "is_file", vanishing)
+    assert Storage().sizes_below(f"{tmp_path}/") == {(tmp_path / "b").as_uri(): 1}
 
 
 def test_a_relative_folder_is_listed(monkeypatch, tmp_path):

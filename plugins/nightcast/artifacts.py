@@ -89,3 +89,8 @@ class RunLayout:
     def path(self, *pieces: str) -> str:
         """URI of an artifact of this run."""
         return self.base + "/".join(pieces)
+
+    @property
+    def registry(self) -> str:
+        """Root of the pipeline's model registry, which all its runs share."""
+        return f"{self.root.rstrip('/')}/{self.pipeline}/registry"

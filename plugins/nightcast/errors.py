@@ -70,5 +70,9 @@ class PredictionError(NightcastError):
     """A batch prediction can not be made."""
 
 
+class RegistryError(NightcastError):
+    """A model can not be promoted, found or withdrawn."""
+
+
 class ReportError(NightcastError):
     """A report can not be written."""

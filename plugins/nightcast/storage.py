@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from nightcast import local_files
 from nightcast.artifacts import BYTES
 from nightcast.errors import MissingObjectError, StorageError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nightcast.artifacts import ArtifactRef
 
 _CHUNK_BYTES = 1 << 20
+_CONFLICTS = 5
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
@@ -139,13 +141,8 @@ class Storage:
             If the object does not exist or can not be read.
         """
         if not is_s3(uri):
-            try:
-                with local_path(uri).open("rb") as stream:
-                    return stream.read(-1 if most is None else most)
-            except FileNotFoundError as error:
-                raise MissingObjectError(f"{uri} does not exist.") from error
-            except OSError as error:
-                raise StorageError(f"can not read {uri}: {error.strerror or error}.") from error
+            with local_files.explained("read", uri), local_path(uri).open("rb") as stream:
+                return stream.read(-1 if most is None else most)
         bucket, key = split_s3_uri(uri)
         span = {} if most is None else {"Range": f"bytes=0-{most - 1}"}
         with _explained("read", uri):
@@ -159,8 +156,40 @@ class Storage:
             with _explained("write", uri):
                 self.client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=media_type)
         else:
-            _replace(local_path(uri), lambda path: path.write_bytes(data))
+            local_files.replace(local_path(uri), lambda path: path.write_bytes(data))
         return _reference(uri, hashlib.sha256(data).hexdigest(), rows, len(data), media_type)
+
+    def write_if_absent(self, uri: str, data: bytes, media_type: str) -> ArtifactRef | None:
+        """Write a small object unless there is one, and return its reference; None where there is one.
+
+        Of writers at the same time one creates the object, whole: S3 and the file system decide which.
+
+        Raises
+        ------
+        StorageError
+            If it can not be written.
+        """
+        created = (
+            self._put_if_absent(uri, data, media_type) if is_s3(uri) else local_files.create(local_path(uri), data)
+        )
+        return _reference(uri, hashlib.sha256(data).hexdigest(), None, len(data), media_type) if created else None
+
+    def _put_if_absent(self, uri: str, data: bytes, media_type: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        bucket, key = split_s3_uri(uri)
+        for _ in range(_CONFLICTS):
+            with _explained("write", uri):
+                try:
+                    self.client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=media_type, IfNoneMatch="*")
+                    return True
+                except ClientError as error:
+                    code = error.response["Error"]["Code"]
+                    if code in ("PreconditionFailed", "412"):
+                        return False
+                    if code != "ConditionalRequestConflict":
+                        raise
+        raise StorageError(f"can not write {uri}: S3 met another writer of it each time. Try again.")
 
     def upload(self, path: Path, uri: str, media_type: str, *, rows: int | None = None) -> ArtifactRef:
         """Copy a local file of any size to ``uri`` and return its reference."""
@@ -173,7 +202,7 @@ class Storage:
             with _explained("write", uri):
                 self.client.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": media_type})
         else:
-            _replace(local_path(uri), lambda temporary: shutil.copyfile(path, temporary))
+            local_files.replace(local_path(uri), lambda temporary: shutil.copyfile(path, temporary))
         return _reference(uri, digest.hexdigest(), rows, path.stat().st_size, media_type)
 
     def copy(self, source: str, target: str) -> None:
@@ -191,9 +220,8 @@ class Storage:
     def size(self, uri: str) -> int | None:
         """Bytes of an object, or None if it does not exist."""
         if not is_s3(uri):
-            path = local_path(uri)
-            with _explained_on_disk("look at", uri):
-                return path.stat().st_size if path.is_file() else None
+            with local_files.explained("look at", uri):
+                return local_files.size_of(local_path(uri))
         from botocore.exceptions import ClientError
 
         bucket, key = split_s3_uri(uri)
@@ -214,9 +242,8 @@ class Storage:
             If they can not be listed.
         """
         if not is_s3(prefix):
-            with _explained_on_disk("list", prefix):
-                found = {path.as_posix(): path for path in local_path(prefix).absolute().rglob("*") if path.is_file()}
-                return {found[name].as_uri(): found[name].stat().st_size for name in sorted(found)}
+            with local_files.explained("list", prefix):
+                return {path.as_uri(): size for path, size in local_files.sizes_below(local_path(prefix)).items()}
         bucket, key = split_s3_uri(prefix)
         with _explained("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
@@ -236,15 +263,6 @@ class Storage:
                     self.client.delete_object(Bucket=bucket, Key=key)
             else:
                 local_path(uri).unlink(missing_ok=True)
-
-
-@contextmanager
-def _explained_on_disk(verb: str, uri: str) -> Iterator[None]:
-    """Turn what the disk raises into a StorageError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"can not {verb} {uri}: {error.strerror or error}.") from error
 
 
 @contextmanager
@@ -276,20 +294,3 @@ _REMEDIES = {
 
 def _reference(uri: str, sha256: str, rows: int | None, size: int, media_type: str) -> ArtifactRef:
     return {"uri": uri, "sha256": sha256, "rows": rows, "bytes": size, "media_type": media_type}
-
-
-def _replace(target: Path, write: Any) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
-        try:
-            write(temporary)
-            temporary.chmod(0o644)
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise StorageError(f"can not write {target}: {error.strerror or error}.") from error

@@ -43,6 +43,7 @@ def run_facts(request) -> dict[str, Any]:
         "run_key": name,
         "run_type": "manual",
         "base": f"s3://nightcast/tests/{name}/",
+        "registry": f"s3://nightcast/tests/{name}/registry",
         "period": {"label": "2008-12-31", "start": "2008-12-31", "end": "2009-01-01", "source": "params"},
         "dates": {"run_type": "manual", "run_after": "2009-01-01T02:00:00+00:00"},
         "sql": {"period_start": "2008-12-31 00:00:00", "period_end": "2009-01-01 00:00:00"},

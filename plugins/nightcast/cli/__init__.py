@@ -12,11 +12,24 @@ import warnings
 from typing import TextIO
 
 from nightcast import __version__
-from nightcast.cli import cross_validate, evaluate, explain, insights, predict, recipe, run, schema, show, split, train
+from nightcast.cli import (
+    cross_validate,
+    evaluate,
+    explain,
+    insights,
+    models,
+    predict,
+    recipe,
+    run,
+    schema,
+    show,
+    split,
+    train,
+)
 from nightcast.errors import NightcastError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_COMMANDS = (schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show)
+_COMMANDS = (schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models)
 
 
 def main(arguments: list[str] | None = None) -> int:

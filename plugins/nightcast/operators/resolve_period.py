@@ -21,7 +21,8 @@ class ResolvePeriodOperator(BaseOperator):
     Resolve the run's sales period once, for all tasks behind.
 
     Returns by XCom the period (days, UTC, end exclusive) with its source and the reason, the dates that Airflow
-    gave to the run, the names for the SQL templates, and the base URI below which all artifacts of the run lie.
+    gave to the run, the names for the SQL templates, the base URI below which all artifacts of the run lie, and the
+    root of the model registry.
 
     :param aws_conn_id: Airflow connection of S3; its extra names the ``bucket``, and a ``prefix`` if wanted.
     """
@@ -50,6 +51,7 @@ class ResolvePeriodOperator(BaseOperator):
             "run_key": key,
             "run_type": dates.run_type,
             "base": layout.base,
+            "registry": layout.registry,
             "period": {
                 "label": period.label,
                 "start": period.start.isoformat(),

@@ -1,0 +1,75 @@
+"""The champion that a run is measured against."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from nightcast.artifacts import JSON, ArtifactRef, to_json_bytes
+from nightcast.operators.base import Stage, StageOperator
+
+if TYPE_CHECKING:
+    from nightcast.registry.model_registry import ModelRegistry, Promotion
+
+
+class FindChampionOperator(StageOperator):
+    """
+    Find the champion as of the end of the run's sales period, and note it in ``champion.json``.
+
+    Returns the reference of ``champion.json``: ``asOf``, ``modelName``, and ``champion`` with the promotion, null where
+    no model was promoted that far. Pushes the reference of the champion's ``model/model.json`` under the key ``model``,
+    and nothing where there is none: ``model=("find_champion", "model")`` is for operators that take a model.
+
+    :param model_name: whose champion; the pipeline's id by default.
+    """
+
+    template_fields = ("model_name",)
+
+    def __init__(self, *, model_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model_name = model_name
+
+    def run_stage(self, stage: Stage) -> ArtifactRef:
+        """Write ``champion.json``."""
+        name = model_name_of(stage, self.model_name)
+        champion = champion_of(stage, name)
+        if champion is None:
+            self.log.info("no model %s was promoted up to %s", name, cut_off_of(stage))
+        else:
+            entry = champion.entry
+            self.log.info("champion as of %s: %s, %s %s", cut_off_of(stage), entry.key, entry.metric_name, entry.metric)
+            stage.context["ti"].xcom_push(key="model", value=dict(entry.model))
+        document = {
+            "asOf": cut_off_of(stage).isoformat(),
+            "modelName": name,
+            "champion": None if champion is None else champion.entry.document(),
+            "registryEntry": None if champion is None else champion.reference,
+        }
+        return stage.storage.write_bytes(stage.place("champion.json"), to_json_bytes(document), JSON)
+
+
+def champion_of(stage: Stage, model_name: str) -> Promotion | None:
+    """The champion as of the end of the run's sales period, without the promotions of this run itself.
+
+    The end is exclusive and is the training cut-off of the model that this run trains. So a model of an earlier period
+    counts, and one that another run of the same period has promoted too: whoever runs a period again measures the
+    new model against it. Models with later cut-offs are never seen.
+    """
+    return registry_of(stage).champion_as_of(model_name, cut_off_of(stage), excluding=stage.run["run_key"])
+
+
+def registry_of(stage: Stage) -> ModelRegistry:
+    """The registry of the run's pipeline."""
+    from nightcast.registry.model_registry import ModelRegistry
+
+    return ModelRegistry(stage.storage, stage.run["registry"])
+
+
+def cut_off_of(stage: Stage) -> date:
+    """The training cut-off of the run: the end of its sales period, exclusive, UTC."""
+    return date.fromisoformat(stage.run["period"]["end"])
+
+
+def model_name_of(stage: Stage, model_name: str | None) -> str:
+    """The name that an operator was given, or else the pipeline's."""
+    return model_name or str(stage.run["pipeline"])

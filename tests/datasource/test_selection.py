@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Part
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
-from nightcast.datasource.selection import filtered, selected_batches
+from nightcast.datasource.selection import filtered, selected_batches, selected_records
 
 
 @pytest.fixture
@@ -41,6 +41,17 @@ def test_both_sides_have_all_records(
     assert sorted(found[0] + found[1]) == [1, 2, 3, 4, 5, 6]
     if strategy == "sequential":
         assert found == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize("strategy", ["sequential", "random"])
+@pytest.mark.parametrize("size", [6, 4, 1])
+def test_records_keep_their_numbers(
+    write: Callable[..., Datasource], files: ByteSource, table: pa.Table, strategy: str, size: int
+) -> None:
+    taken = Rearrangement(30, 90, strategy=strategy, complement=True)
+    for part in write(table, size).numbered():
+        for batch, numbers in selected_records(part, taken, ("sold",), files):
+            assert batch.columns["sold"].to_pylist() == (numbers + 1).tolist()
 
 
 def test_a_part_outside_the_range_is_not_opened(

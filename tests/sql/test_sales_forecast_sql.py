@@ -133,10 +133,22 @@ class TestGrain:
         chosen = pa.array(record_days(training) >= np.datetime64("2008-12-25"))
         assert actuals.equals(training.select(["recordid", "totalsold"]).filter(chosen))
 
-    def test_actuals_join_the_predictions_of_the_run_before(self, warehouse: Any) -> None:
-        predicted = warehouse.query("scoring", date(2008, 12, 31))
-        actuals = warehouse.query("actuals", LAST)
+    @pytest.mark.parametrize(("end", "days"), [(LAST, 1), (LAST, 7), (date(2008, 3, 15), 14)])
+    def test_actuals_are_the_outcome_of_what_the_run_before_predicted(
+        self, warehouse: Any, end: date, days: int
+    ) -> None:
+        """The same records in the same order, and the targets that this run trains with."""
+        predicted = warehouse.query("scoring", end - timedelta(days=days), days)
+        actuals = warehouse.query("actuals", end, days)
         assert actuals["recordid"].equals(predicted["recordid"])
+        learnt = warehouse.query("training", end, days, training_days=days)
+        assert actuals.equals(learnt.select(["recordid", "totalsold"]))
+        assert pc.sum(actuals["totalsold"]).as_py() > 0
+
+    def test_actuals_of_periods_in_a_row_have_each_sale_once(self, warehouse: Any) -> None:
+        week = warehouse.query("actuals", LAST, 7)
+        days = [warehouse.query("actuals", LAST - timedelta(days=back), 1) for back in reversed(range(7))]
+        assert pa.concat_tables(days).equals(week)
 
     @pytest.mark.parametrize("name", FILES)
     def test_bounds_off_midnight_are_cut_to_their_day(self, warehouse: Any, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, bool_array
+from nightcast.datasource.arrow_arrays import Bools, Ints, bool_array
 from nightcast.datasource.parts import Batch, ByteSource, NumberedPart, read_batches
 from nightcast.datasource.rearrangement import SEQUENTIAL, Rearrangement
 
@@ -28,6 +28,20 @@ def selected_batches(
         record of the batch that was read, taken or not. A part with no record to take is not opened. Rejected records
         are left out.
     """
+    for batch, _ in selected_records(numbered, rearrangement, columns, source):
+        yield batch
+
+
+def selected_records(
+    numbered: NumberedPart, rearrangement: Rearrangement, columns: Sequence[str], source: ByteSource
+) -> Iterator[tuple[Batch, Ints]]:
+    """Stream what `selected_batches` does, each batch with the numbers of its records over all parts.
+
+    Yields
+    ------
+    batch, numbers
+        int64 of shape (len(batch),), ascending.
+    """
     if rearrangement.strategy == SEQUENTIAL:
         # The number of a record is all that counts, so that it is known before anything is read.
         whole = Batch(numbered.first_record, {}, {}, numbered.part.records)
@@ -38,10 +52,8 @@ def selected_batches(
         taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
         if batch.rejected is not None:
             taken &= ~batch.rejected
-        if taken.all():
-            yield batch
-        elif taken.any():
-            yield filtered(batch, taken)
+        if taken.any():
+            yield batch if taken.all() else filtered(batch, taken), batch.first_record + np.flatnonzero(taken)
 
 
 def filtered(batch: Batch, taken: Bools) -> Batch:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule
+from airflow.sdk import Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule
 
+from nightcast.alerts import DeadlineDAG, FailureNotifier, RunFailureNotifier, nightly_deadline
 from nightcast.operators.evaluate import EvaluateModelOperator
 from nightcast.operators.insights import ComputeInsightsOperator
 from nightcast.operators.predict import BatchPredictOperator
@@ -44,7 +45,7 @@ them fail the run. A failed run leaves no predictions visible.
 POOL = "redshift"
 FOREVER = datetime(2008, 1, 1)
 
-with DAG(
+with DeadlineDAG(
     dag_id="sales_forecast",
     description="Nightly: Redshift sales to datasource, ML model, evaluation and gzipped batch predictions",
     doc_md=DOCS,
@@ -62,8 +63,11 @@ with DAG(
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=15),
         "execution_timeout": timedelta(hours=2),
+        "on_failure_callback": FailureNotifier(),
     },
     dagrun_timeout=timedelta(hours=6),
+    on_failure_callback=RunFailureNotifier(),
+    deadline=nightly_deadline(timedelta(hours=4)),
 ) as dag:
     period = ResolvePeriodOperator(task_id="resolve_period")
 

@@ -4,10 +4,12 @@ import hashlib
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
 from nightcast.errors import StorageError
@@ -156,6 +158,36 @@ def test_a_file_that_vanishes_while_it_is_listed_is_left_out(tmp_path, monkeypat
 
     monkeypatch.setattr(Path, "is_file", vanishing)
     assert Storage().sizes_below(f"{tmp_path}/") == {(tmp_path / "b").as_uri(): 1}
+
+
+def test_a_listing_tells_when_objects_were_written(storage, base):
+    storage.write_bytes(f"{base}when", b"12", "text/plain")
+    (found,) = storage.objects_below(base)
+    assert (found.uri, found.bytes) == (f"{base}when", 2)
+    assert abs(datetime.now(UTC) - found.modified) < timedelta(minutes=1)
+
+
+def test_many_objects_are_deleted_at_once(storage, s3_options):
+    client = boto3.client("s3", **s3_options)
+    calls = []
+    client.meta.events.register("before-call.s3.*", lambda model, **_: calls.append(model.name))
+    names = [f"s3://bucket/many/{number}" for number in range(1001)]
+    for name in (names[0], names[999], names[1000]):
+        storage.write_bytes(name, b"", "text/plain")
+    Storage().with_client(client).delete(names)
+    assert calls == ["DeleteObjects", "DeleteObjects"]
+    assert storage.names_below("s3://bucket/many/") == []
+
+
+def test_objects_that_s3_keeps_are_named():
+    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        error = {"Key": "a b", "Code": "AccessDenied", "Message": "Access Denied"}
+        stub.add_response("delete_objects", {"Errors": [error]})
+        with pytest.raises(
+            StorageError, match=r"can not delete s3://bucket/a b: AccessDenied.*\(1 of 2.*s3:DeleteObject"
+        ):
+            Storage().with_client(client).delete(["s3://bucket/a", "s3://bucket/a b"])
 
 
 def test_a_relative_folder_is_listed(monkeypatch, tmp_path):

@@ -26,6 +26,10 @@ class MissingObjectError(StorageError):
     """An object does not exist: trying again will not help."""
 
 
+class RetentionError(NightcastError):
+    """It can not be told what may be removed, so nothing is."""
+
+
 class ComputeError(NightcastError):
     """Worker processes or a Dask cluster can not be had, or are lost: trying again may help."""
 

@@ -11,18 +11,18 @@ from pathlib import Path
 from nightcast.errors import MissingObjectError, StorageError
 
 
-def size_of(path: Path) -> int | None:
-    """Bytes of a file; None of anything else, and of one that vanishes while it is looked at."""
+def facts_of(path: Path) -> os.stat_result | None:
+    """Size and times of a file; None of anything else, and of one that vanishes while it is looked at."""
     try:
-        return path.stat().st_size if path.is_file() else None
+        return path.stat() if path.is_file() else None
     except FileNotFoundError:
         return None
 
 
-def sizes_below(folder: Path) -> dict[Path, int]:
-    """Absolute path and bytes of all files below a folder, sorted by path."""
+def files_below(folder: Path) -> dict[Path, os.stat_result]:
+    """Absolute paths of all files below a folder, sorted, with their sizes and times."""
     paths = sorted(folder.absolute().rglob("*"), key=Path.as_posix)
-    return {path: size for path in paths if (size := size_of(path)) is not None}
+    return {path: facts for path in paths if (facts := facts_of(path)) is not None}
 
 
 def replace(target: Path, write: Callable[[Path], object]) -> None:

@@ -7,10 +7,12 @@ its place and renamed. Everything that goes wrong is a :class:`StorageError` tha
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from nightcast import local_files
 from nightcast.artifacts import BYTES
 from nightcast.errors import MissingObjectError, StorageError
+from nightcast.storage_errors import explained as _explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 _CONFLICTS = 5
+_MOST_DELETED_AT_ONCE = 1000  # what S3's DeleteObjects takes
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a listing tells of an object; ``modified`` in UTC."""
+
+    uri: str
+    bytes: int
+    modified: datetime
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
@@ -221,7 +234,8 @@ class Storage:
         """Bytes of an object, or None if it does not exist."""
         if not is_s3(uri):
             with local_files.explained("look at", uri):
-                return local_files.size_of(local_path(uri))
+                facts = local_files.facts_of(local_path(uri))
+                return None if facts is None else facts.st_size
         from botocore.exceptions import ClientError
 
         bucket, key = split_s3_uri(uri)
@@ -233,8 +247,8 @@ class Storage:
                     return None
                 raise
 
-    def sizes_below(self, prefix: str) -> dict[str, int]:
-        """URI and bytes of all objects below a prefix that ends in ``/``, sorted by URI.
+    def objects_below(self, prefix: str) -> list[StoredObject]:
+        """All objects below a prefix that ends in ``/``, sorted by URI.
 
         Raises
         ------
@@ -243,53 +257,56 @@ class Storage:
         """
         if not is_s3(prefix):
             with local_files.explained("list", prefix):
-                return {path.as_uri(): size for path, size in local_files.sizes_below(local_path(prefix)).items()}
+                files = local_files.files_below(local_path(prefix)).items()
+                return [_stored_file(path, facts) for path, facts in files]
         bucket, key = split_s3_uri(prefix)
         with _explained("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            sizes = {item["Key"]: int(item["Size"]) for page in pages for item in page.get("Contents", [])}
-        return {f"s3://{bucket}/{name}": sizes[name] for name in sorted(sizes)}
+            items = sorted((item for page in pages for item in page.get("Contents", [])), key=lambda item: item["Key"])
+        return [StoredObject(f"s3://{bucket}/{i['Key']}", int(i["Size"]), i["LastModified"]) for i in items]
+
+    def sizes_below(self, prefix: str) -> dict[str, int]:
+        """URI and bytes of all objects below a prefix that ends in ``/``, sorted by URI."""
+        return {item.uri: item.bytes for item in self.objects_below(prefix)}
 
     def names_below(self, prefix: str) -> list[str]:
         """URIs of all objects below a prefix that ends in ``/``, sorted."""
         return list(self.sizes_below(prefix))
 
     def delete(self, uris: list[str]) -> None:
-        """Delete objects; one that does not exist is no error."""
+        """Delete objects, on S3 a thousand at once and in no order; one that does not exist is no error.
+
+        Raises
+        ------
+        StorageError
+            If one of them can not be deleted; others may be gone then.
+        """
+        keys: dict[str, list[str]] = {}
         for uri in uris:
             if is_s3(uri):
                 bucket, key = split_s3_uri(uri)
-                with _explained("delete", uri):
-                    self.client.delete_object(Bucket=bucket, Key=key)
+                keys.setdefault(bucket, []).append(key)
             else:
-                local_path(uri).unlink(missing_ok=True)
+                with local_files.explained("delete", uri):
+                    local_path(uri).unlink(missing_ok=True)
+        for bucket, names in keys.items():
+            for first in range(0, len(names), _MOST_DELETED_AT_ONCE):
+                self._delete_from_s3(bucket, names[first : first + _MOST_DELETED_AT_ONCE])
+
+    def _delete_from_s3(self, bucket: str, keys: list[str]) -> None:
+        asked = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        with _explained("delete", f"s3://{bucket}/{keys[0]}"):
+            refused = self.client.delete_objects(Bucket=bucket, Delete=asked).get("Errors", [])
+        if refused:
+            first = refused[0]
+            raise StorageError(
+                f"can not delete s3://{bucket}/{first['Key']}: {first.get('Code')}: {first.get('Message')} "
+                f"({len(refused)} of {len(keys)} objects). Grant the role of the AWS connection s3:DeleteObject here."
+            )
 
 
-@contextmanager
-def _explained(verb: str, uri: str) -> Iterator[None]:
-    """Turn what boto3 raises into a StorageError that names the object and a remedy."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        remedy = _REMEDIES.get(code, "Check the bucket, the credentials of the AWS connection and its region")
-        kind = MissingObjectError if code in _MISSING else StorageError
-        raise kind(f"can not {verb} {uri}: {error}. {remedy}.") from error
-    except (BotoCoreError, Boto3Error) as error:
-        raise StorageError(f"can not {verb} {uri}: {error}.") from error
-
-
-_MISSING = ("404", "NoSuchKey")
-_REMEDIES = {
-    "404": "The object does not exist: it was deleted, or never written",
-    "NoSuchKey": "The object does not exist: it was deleted, or never written",
-    "NoSuchBucket": "Create the bucket, or correct its name in the AWS connection's `bucket`",
-    "403": "Grant the role of the AWS connection s3:GetObject, s3:PutObject and s3:ListBucket here",
-    "AccessDenied": "Grant the role of the AWS connection s3:GetObject, s3:PutObject and s3:ListBucket here",
-}
+def _stored_file(path: Path, facts: os.stat_result) -> StoredObject:
+    return StoredObject(path.as_uri(), facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
 
 
 def _reference(uri: str, sha256: str, rows: int | None, size: int, media_type: str) -> ArtifactRef:

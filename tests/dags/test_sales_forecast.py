@@ -1,49 +1,8 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-KNOWN_TAGS = {"nightcast", "sales", "forecast"}
-HEAVY = ("pandas", "numpy", "sklearn", "scipy", "pyarrow", "duckdb", "moto", "sqlglot")
-
-# In a process of its own: what is imported here must not hide what the DAG imports.
-LOAD = """
-import json, statistics, sys, time
-from airflow.plugins_manager import get_import_errors, get_plugin_info
-from airflow.dag_processing.dagbag import DagBag
-errors, plugins = get_import_errors(), get_plugin_info({{"name"}})
-heavy = [name for name in {heavy!r} if name in sys.modules]
-started = time.monotonic()
-bag = DagBag({dags!r}, bundle_name="dags-folder")
-seconds = time.monotonic() - started
-heavy_after = [name for name in {heavy!r} if name in sys.modules]
-def facts(task):
-    return {{"retries": task.retries, "owner": task.owner, "timeout": task.execution_timeout is not None,
-            "pool": task.pool, "upstream": sorted(task.upstream_task_ids)}}
-print("RESULT " + json.dumps({{
-    "dag_errors": bag.import_errors, "plugin_errors": errors, "plugins": [plugin["name"] for plugin in plugins],
-    "heavy": heavy, "heavy_after": heavy_after, "seconds": seconds, "mean": statistics.mean([1, 3]),
-    "dags": {{dag.dag_id: {{"tags": sorted(dag.tags), "doc": dag.doc_md, "params": dag.params.dump(),
-        "timetable": type(dag.timetable).__name__, "catchup": dag.catchup, "timeout": dag.dagrun_timeout is not None,
-        "max_active_runs": dag.max_active_runs,
-        "tasks": {{task.task_id: facts(task) for task in dag.tasks}}}} for dag in bag.dags.values()}},
-}}))
-"""
-
-
-@pytest.fixture(scope="module")
-def loaded(project):
-    script = LOAD.format(heavy=HEAVY, dags=str(project / "dags"))
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ), timeout=120
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, done.stdout + done.stderr
-    return json.loads(lines[0].removeprefix("RESULT "))
+KNOWN_TAGS = {"nightcast", "sales", "forecast", "maintenance"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +12,7 @@ def dag(loaded):
 
 def test_exactly_the_known_dags_are_found_without_an_error(loaded):
     assert loaded["dag_errors"] == {}
-    assert set(loaded["dags"]) == {"sales_forecast"}
+    assert set(loaded["dags"]) == {"sales_forecast", "nightcast_maintenance"}
 
 
 def test_the_plugin_scanner_loads_the_plugin_and_not_the_package(loaded):
@@ -82,6 +41,12 @@ def test_the_schedule_has_data_intervals_and_bounds(dag):
     assert dag["catchup"] is False
     assert dag["timeout"]
     assert dag["max_active_runs"] == 4
+
+
+def test_failures_and_late_nightly_runs_are_told_of(dag):
+    assert dag["on_failure"] == ["RunFailureNotifier"]
+    assert {tuple(task["on_failure"]) for task in dag["tasks"].values()} == {("FailureNotifier",)}
+    assert dag["deadline"] == [["DagRunQueuedAtDeadline", 14400, "nightcast.alerts.deadline.tell_missed_deadline"]]
 
 
 def test_every_task_retries_and_ends(dag):

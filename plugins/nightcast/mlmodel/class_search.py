@@ -16,6 +16,8 @@ from nightcast.mlmodel.class_records import ClassRecords
 from nightcast.mlmodel.class_scaling import class_scaling
 from nightcast.mlmodel.descent import Descent, minimised
 from nightcast.mlmodel.learners import FOLDS
+from nightcast.mlmodel.regression_search import RegressionSearch
+from nightcast.mlmodel.regression_sums import trials_of
 from nightcast.mlmodel.shapes import Shapes
 from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
 from nightcast.mlmodel.targets import Target
@@ -72,6 +74,11 @@ class Coefficients:
 class ClassSearch:
     """The choice of strengths on records in memory.
 
+    Parameters
+    ----------
+    relevance
+        By what the penalty on each coefficient differs from that of its kind; see `relevance_of`.
+
     Attributes
     ----------
     facts
@@ -81,6 +88,7 @@ class ClassSearch:
     target: Target
     space: Coefficients
     records: ClassRecords
+    relevance: Floats
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +128,10 @@ class ClassSearch:
         }
         return chosen
 
+    def penalties(self, strengths: Strengths) -> Floats:
+        """The penalty on each coefficient."""
+        return self.space.shapes.penalties(strengths.values, strengths.numbers) * self.relevance
+
     def start_of(self, chosen: Strengths) -> Floats:
         """Coefficients near those of all records."""
         return self._found[chosen][0]
@@ -141,7 +153,7 @@ class ClassSearch:
 
     def _loss(self, pair: Strengths) -> float:
         """Mean log loss of the records that judge."""
-        penalties = self.space.shapes.penalties(pair.values, pair.numbers)
+        penalties = self.penalties(pair)
         total, count = 0.0, 0
         for number, (rest, judging) in enumerate(self._trials):
             self._last[number] = self.descended(rest, self._last[number], penalties, ROUGH).point
@@ -166,6 +178,19 @@ class ClassSearch:
         point = self.space.none.reshape(outputs, -1)
         point[:, -1] = logs[1] - logs[0] if outputs == 1 else logs - logs.mean()
         return point.ravel()
+
+
+def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int) -> Floats:
+    """Penalties in units of those of their kind, for outputs of a recipe that tell less or more than others do.
+
+    They are those that a regression of the 0 and 1 of a BINARY target finds best: which attributes tell something is
+    much the same for both losses, and for squares it is found in a fraction of the time. Several classes have all 1.
+    """
+    if outputs > 1:
+        return np.ones(shapes.size)
+    search = RegressionSearch(shapes, trials_of(records, shapes.basis.shape[0], 0.0).trials)
+    penalties = search.choose()
+    return penalties / shapes.penalties(search.strengths.values, search.strengths.numbers)
 
 
 def _of_chunks(chunks: Sequence[Chunk], outputs: int, flat: Floats) -> tuple[float, Floats]:

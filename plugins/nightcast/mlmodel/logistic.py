@@ -22,7 +22,7 @@ from nightcast.datasource.parts import Mapper
 from nightcast.errors import ModelError
 from nightcast.mlmodel.class_records import ClassRecords, gathered, part_curvature, part_loss
 from nightcast.mlmodel.class_scaling import class_scaling, gram_scaling
-from nightcast.mlmodel.class_search import EXACT, ROUGH, ClassSearch, Coefficients
+from nightcast.mlmodel.class_search import EXACT, ROUGH, ClassSearch, Coefficients, relevance_of
 from nightcast.mlmodel.descent import Descent, minimised, newton
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.learners import Fit, TrainingTask
@@ -62,7 +62,10 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
         plain = given is not None and given.values == given.numbers
         shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
         space = Coefficients(shapes, task.target.outputs)
-        search = ClassSearch(task.target, space, records.sampled(task.seed))
+        sample = records.sampled(task.seed)
+        even = given is not None
+        relevance = np.ones(shapes.size) if even else relevance_of(shapes, sample, task.target.outputs)
+        search = ClassSearch(task.target, space, sample, relevance)
         chosen = search.choose(given)
         descent = _final(task, featurizer, records, search, chosen, mapper)
         weights = space.weights(descent.point).reshape(task.target.outputs, -1)
@@ -95,7 +98,7 @@ def _final(
 ) -> Descent:
     """The minimum over all training records, from the best one of those in memory."""
     start, space = search.start_of(chosen), search.space
-    penalties = space.shapes.penalties(chosen.values, chosen.numbers)
+    penalties = search.penalties(chosen)
     if records.held == records.seen:
         return search.descended(records.all(), start, penalties, EXACT)
     times = records.seen / records.held

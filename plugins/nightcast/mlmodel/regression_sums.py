@@ -12,7 +12,7 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import Bools, Floats
 from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.class_chunks import PieceChunk
-from nightcast.mlmodel.class_records import gathered
+from nightcast.mlmodel.class_records import ClassRecords, gathered
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.intervals import MOST_RECORDS
 from nightcast.mlmodel.learners import FOLDS, TrainingTask
@@ -23,7 +23,7 @@ from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.pieces import centered, linear_scores, to_csr
 
 # Training records up to which all folds judge: beyond, the validation slice alone is large enough.
-_FOLDED = 20_000
+_FOLDED = 10_000
 _SAMPLE_SEED = 0x6E69676874
 
 
@@ -63,17 +63,17 @@ class TrialSet:
 
 def held_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
     """The records in memory, with trials by folds if they are few."""
+    return trials_of(gathered(task, featurizer, mapper), featurizer.n_features, center)
+
+
+def trials_of(held: ClassRecords, features: int, center: float) -> TrialSet:
+    """Records in memory as a regression of their targets, whatever these are."""
     from scipy.sparse import csr_array, vstack
 
-    held = gathered(task, featurizer, mapper)
-    if not held.chunks:
-        return TrialSet(
-            [], lambda: of_records(RecordSums(csr_array((0, featurizer.n_features)), np.zeros(0)), center), 0, center
-        )
     matrices = [to_csr(chunk.pieces, len(chunk.targets), chunk.features) for chunk in held.chunks]
-    targets = np.concatenate([chunk.targets for chunk in held.chunks]) - center
-    whole = RecordSums(vstack(matrices, format="csr"), targets)
-    folds = np.concatenate(held.folds)
+    targets = np.concatenate([np.zeros(0), *(chunk.targets for chunk in held.chunks)]) - center
+    whole = RecordSums(vstack(matrices, format="csr") if matrices else csr_array((0, features)), targets)
+    folds = np.concatenate([np.zeros(0, dtype=np.uint8), *held.folds])
     trials = []
     for fold in range(FOLDS if len(targets) <= _FOLDED else 1):
         inside = folds == fold

@@ -16,7 +16,7 @@ from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
-from nightcast.mlmodel import class_records, linear_learner, linear_regression
+from nightcast.mlmodel import class_records, linear_learner, regression_search
 from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask, fold_of
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.marked_batches import marked_batches, training_batches
@@ -152,7 +152,7 @@ def test_an_output_that_tells_nothing_gets_a_penalty_of_its_own(
     own = LinearLearner().fit(task, map)
     penalties = own.facts["penalties"]
     assert penalties["idle"]["l2"] > 100 * penalties["shop"]["l2"]
-    monkeypatch.setattr(linear_regression, "_REFINED", 10**9)
+    monkeypatch.setattr(regression_search, "_REFINED", 10**9)
     assert own.facts["validationLoss"] < 0.99 * LinearLearner().fit(task, map).facts["validationLoss"]
 
 

@@ -11,6 +11,7 @@ from nightcast.datasource.arrow_arrays import Floats, Ints
 
 Table = npt.NDArray[Any]
 _UNSIGNED = (np.uint8, np.uint16, np.uint32)
+_MOST_NARROW = np.iinfo(np.int32).max
 
 
 class BlockSums:
@@ -38,16 +39,10 @@ class BlockSums:
             held += block
 
     def merge(self, other: BlockSums) -> None:
-        """Add the sums of another part, as 64-bit numbers."""
+        """Add the sums of another part; whole numbers become wider where a sum needs it."""
         for key, block in other._blocks.items():
             held = self._blocks.get(key)
-            if held is None or held.itemsize < 8:
-                wide = block.astype(np.float64 if block.dtype.kind == "f" else np.int64)
-                self._blocks[key] = wide if held is None else held + wide
-            elif held.dtype.kind != block.dtype.kind:
-                self._blocks[key] = held + block
-            else:
-                held += block
+            self._blocks[key] = _copy(block) if held is None else _added(held, block)
 
     def upper(self, size: int) -> Floats:
         """The upper triangle of the matrix, with zeros below it: float64 of shape (size, size)."""
@@ -94,6 +89,22 @@ class BlockSums:
 
     def __setstate__(self, state: dict[tuple[int, int], Any]) -> None:
         self._blocks = {key: _unpacked(*packed) for key, packed in state.items()}
+
+
+def _copy(block: Table) -> Table:
+    return block.astype(np.float64 if block.dtype.kind == "f" else np.int64 if block.itemsize == 8 else np.int32)
+
+
+def _added(held: Table, block: Table) -> Table:
+    if held.dtype.kind == block.dtype.kind == "f":
+        held += block
+        return held
+    if "f" in (held.dtype.kind, block.dtype.kind):
+        return held + block
+    if held.itemsize < 8 and int(held.max(initial=0)) + int(block.max(initial=0)) > _MOST_NARROW:
+        held = held.astype(np.int64)
+    held += block.astype(held.dtype, copy=False)
+    return held
 
 
 def _packed(block: Table) -> tuple[tuple[int, ...], Ints | None, Table]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, Floats
+from nightcast.datasource.arrow_arrays import Floats
 from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.class_chunks import PieceChunk
 from nightcast.mlmodel.class_records import ClassRecords, gathered
@@ -20,7 +20,7 @@ from nightcast.mlmodel.marked_batches import marked_batches
 from nightcast.mlmodel.record_sums import RecordSums
 from nightcast.mlmodel.square_sums import SquareSums, added, merged, of_records
 from nightcast.recipe.featurizer import Featurizer
-from nightcast.recipe.pieces import centered, linear_scores, to_csr
+from nightcast.recipe.pieces import centered, to_csr, vertical
 
 # Training records up to which all folds judge: beyond, the validation slice alone is large enough.
 _FOLDED = 10_000
@@ -34,8 +34,7 @@ class Trial:
     Parameters
     ----------
     residuals
-        From weights and constant to predictions about the target's center and residuals of records that judge: all, or
-        a sample of them.
+        From weights and constant to predictions about the target's center, and residuals, of the records that judge.
     """
 
     rest: SquareSums[Any]
@@ -68,71 +67,72 @@ def held_records(task: TrainingTask, featurizer: Featurizer, center: float, mapp
 
 def trials_of(held: ClassRecords, features: int, center: float) -> TrialSet:
     """Records in memory as a regression of their targets, whatever these are."""
-    from scipy.sparse import csr_array, vstack
-
     matrices = [to_csr(chunk.pieces, len(chunk.targets), chunk.features) for chunk in held.chunks]
     targets = np.concatenate([np.zeros(0), *(chunk.targets for chunk in held.chunks)]) - center
-    whole = RecordSums(vstack(matrices, format="csr") if matrices else csr_array((0, features)), targets)
+    whole = RecordSums(vertical(matrices, features), targets)
     folds = np.concatenate([np.zeros(0, dtype=np.uint8), *held.folds])
     trials = []
     for fold in range(FOLDS if len(targets) <= _FOLDED else 1):
         inside = folds == fold
         if inside.any() and not inside.all():
-            trials.append(_held_trial(whole, inside, center))
+            trials.append(_trial(of_records(whole.taken(~inside), center), whole.taken(inside), center))
     return TrialSet(trials, lambda: of_records(whole, center), len(targets), center)
 
 
-def _held_trial(whole: RecordSums, inside: Bools, center: float) -> Trial:
-    judging = whole.taken(inside)
-
+def _trial(rest: SquareSums[Any], judging: RecordSums, center: float) -> Trial:
     def residuals(weights: Floats, constant: float) -> tuple[Floats, Floats]:
         predictions = np.asarray(judging.matrix @ weights) + constant
         return predictions, judging.targets - predictions
 
-    return Trial(of_records(whole.taken(~inside), center), of_records(judging, center), residuals)
+    return Trial(rest, of_records(judging, center), residuals)
 
 
 def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
-    """The sums over parts, with the validation slice as the only trial."""
-    rest, validation = (SquareSums(Gram(featurizer.centers), center) for _ in range(2))
-    sample: list[PieceChunk] = []
+    """The sums over parts, and about 200,000 records of the validation slice in memory as the only trial."""
+    rest = SquareSums(Gram(featurizer.centers), center)
+    chunks: list[PieceChunk] = []
     of_part = partial(part_sums, task=task, featurizer=featurizer, center=center)
-    for some_rest, some_validation, some_sample in mapper(of_part, task.datasource.numbered()):
+    for some_rest, some_chunks in mapper(of_part, task.datasource.numbered()):
         merged(rest, some_rest)
-        merged(validation, some_validation)
-        sample += some_sample
-
-    def residuals(weights: Floats, constant: float) -> tuple[Floats, Floats]:
-        found = [linear_scores(chunk.pieces, weights, constant, len(chunk.targets)) for chunk in sample]
-        predictions = np.concatenate(found)
-        return predictions, np.concatenate([chunk.targets for chunk in sample]) - predictions
+        chunks += some_chunks
 
     def whole() -> SquareSums[Gram]:
-        # Not into a third one: each takes as much memory as the model's features squared.
-        merged(rest, validation)
+        # Not into sums of their own: each takes as much memory as the model's features squared.
+        for chunk in chunks:
+            added(rest, chunk.pieces, chunk.targets)
         return rest
 
-    judged = rest.records > 0 and validation.records > 0
-    trials = [Trial(rest, validation, residuals)] if judged and sample else []
-    return TrialSet(trials, whole, rest.records + validation.records, center)
+    records = rest.records + sum(len(chunk.targets) for chunk in chunks)
+    if not (rest.records and chunks):
+        return TrialSet([], whole, records, center)
+    matrices = [
+        to_csr(centered(chunk.pieces, featurizer.centers), len(chunk.targets), chunk.features) for chunk in chunks
+    ]
+    targets = np.concatenate([chunk.targets for chunk in chunks]) - center
+    return TrialSet(
+        [_trial(rest, RecordSums(vertical(matrices, featurizer.n_features), targets), center)], whole, records, center
+    )
 
 
 def part_sums(
     numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer, center: float
-) -> tuple[SquareSums[Gram], SquareSums[Gram], list[PieceChunk]]:
-    """The sums over one part: outside the validation slice, and within; and a sample of the latter's records."""
-    rest, validation = (SquareSums(Gram(featurizer.centers), center) for _ in range(2))
+) -> tuple[SquareSums[Gram], list[PieceChunk]]:
+    """The sums over the training records of one part, and those of the validation slice that are left out of them.
+
+    Of a larger slice about 200,000 records are drawn, by the number of the record alone: what they judge is known well
+    enough, and all others fit.
+    """
+    rest = SquareSums(Gram(featurizer.centers), center)
     share = min(1.0, MOST_RECORDS / max(0.15 * task.insights.records, 1.0))
-    sample: list[PieceChunk] = []
+    judging: list[PieceChunk] = []
     with np.errstate(over="ignore", invalid="ignore"):
         for batch, targets, places, mask in marked_batches(numbered, task, featurizer.columns):
             pieces = featurizer.pieces(batch)
-            for sums, chosen in ((rest, places[~mask]), (validation, places[mask])):
-                if len(chosen):
-                    added(sums, [piece.taken(chosen) for piece in pieces], targets[chosen])
-            drawn = places[mask]
-            drawn = drawn[np.random.default_rng([_SAMPLE_SEED, batch.first_record]).random(len(drawn)) < share]
-            if len(drawn):
-                kept = centered([piece.taken(drawn) for piece in pieces], featurizer.centers)
-                sample.append(PieceChunk(kept, targets[drawn] - center, featurizer.n_features))
-    return rest, validation, sample
+            drawn = np.random.default_rng([_SAMPLE_SEED, batch.first_record]).random(len(places)) < share
+            outside, inside = places[~(mask & drawn)], places[mask & drawn]
+            if len(outside):
+                added(rest, [piece.taken(outside) for piece in pieces], targets[outside])
+            if len(inside):
+                kept = [piece.taken(inside).narrow() for piece in pieces]
+                judging.append(PieceChunk(kept, targets[inside], featurizer.n_features))
+    return rest, judging

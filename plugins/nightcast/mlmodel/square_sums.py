@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -83,7 +84,7 @@ class SquareSums(Generic[Sums]):
         return mean, of_weights / self.records, of_constant / self.records
 
 
-def added(sums: SquareSums[Gram], pieces: list[Piece], targets: Floats) -> None:
+def added(sums: SquareSums[Gram], pieces: Sequence[Piece], targets: Floats) -> None:
     """Add the records of a batch."""
     centered = targets - sums.center
     sums.records += len(targets)

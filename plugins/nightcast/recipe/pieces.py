@@ -28,7 +28,7 @@ class OneHot:
     Parameters
     ----------
     codes
-        int64 of shape (n,): 0 for none, else 1 plus the number of the indicator within the block.
+        Integers of shape (n,): 0 for none, else 1 plus the number of the indicator within the block.
     """
 
     start: int
@@ -43,6 +43,10 @@ class OneHot:
     def taken(self, places: Ints) -> OneHot:
         """The piece of the records at the given places."""
         return OneHot(self.start, self.size, self.codes[places])
+
+    def narrow(self) -> OneHot:
+        """The same piece in half the memory."""
+        return OneHot(self.start, self.size, self.codes.astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,10 @@ class Dense:
     def taken(self, places: Ints) -> Dense:
         """The piece of the records at the given places."""
         return Dense(self.start, self.values[places])
+
+    def narrow(self) -> Dense:
+        """The same piece: numbers are not rounded."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,11 @@ class ManyHot:
             members = members[ragged_places(offsets, held)]
             offsets = list_offsets(np.diff(offsets)[held])
         return ManyHot(self.start, self.size, codes, offsets, members)
+
+    def narrow(self) -> ManyHot:
+        """The same piece in half the memory."""
+        codes, members = self.codes.astype(np.int32), self.list_members.astype(np.int32)
+        return ManyHot(self.start, self.size, codes, self.list_offsets, members)
 
     @property
     def lists(self) -> int:
@@ -142,6 +155,13 @@ def to_csr(pieces: Sequence[Piece], records: int, features: int) -> csr_array:
     ]
     rows, columns, values = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return coo_array((values, (rows, columns)), shape=(records, features)).tocsr()
+
+
+def vertical(matrices: Sequence[csr_array], features: int) -> csr_array:
+    """Sparse matrices of so many columns one below the other; there may be none."""
+    from scipy.sparse import csr_array, vstack
+
+    return csr_array(vstack(matrices, format="csr")) if matrices else csr_array((0, features))
 
 
 def linear_scores(pieces: Sequence[Piece], weights: Floats, intercept: float, records: int) -> Floats:

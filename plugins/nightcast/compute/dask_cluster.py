@@ -122,8 +122,7 @@ class _Cluster:
             self._wait(pending[0])
             # Bytes, for Dask's own arrays come back read-only, and states are merged in place.
             result, error = pending.popleft().result()
-            value = pickle.loads(result) if error is None else None  # noqa: S301 - from a worker of this process
-        return settled(value, error)
+        return settled(result, error)
 
     def _wait(self, future: Future[Any]) -> None:
         """Wait for a result for as long as there are workers."""
@@ -176,8 +175,7 @@ def run_part(function: bytes, item: bytes, expected: dict[str, str]) -> tuple[by
     """What a worker does with one part: the pickled result and None, or None and the pickled error."""
     refuse_other_versions(expected)
     _prepare_process()
-    result, error = attempt(function, pickle.loads(item))  # noqa: S301 - from the client that this worker serves
-    return (pickle.dumps(result), None) if error is None else (None, error)
+    return attempt(function, pickle.loads(item))  # noqa: S301 - from the client that this worker serves
 
 
 def refuse_other_versions(expected: dict[str, str]) -> None:

@@ -18,7 +18,13 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
-from nightcast.compute.part_task import attempt, keep_freed_memory, limit_blas_threads, settled
+from nightcast.compute.part_task import (
+    attempt,
+    keep_freed_memory,
+    limit_blas_threads,
+    release_freed_memory,
+    settled,
+)
 from nightcast.errors import ComputeError
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -101,6 +107,8 @@ class _Pool:
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Results in the items' order, with a bounded number of them waiting to be merged."""
+        # What lies between two passes, such as a look at the data, is done: workers need the room.
+        release_freed_memory()
         sealed = pickle.dumps(function)
         pending: deque[_Task] = deque()
         try:

@@ -26,7 +26,7 @@ _COMBINATIONS = 256
 _ROUNDS = 16
 # Places of a table that are computed before they are used, so that they are still near the processor.
 _CHUNK = 32_768
-_PAIRS_AT_ONCE = 4_000_000
+_PAIRS_AT_ONCE = 262_144
 _ONE = np.int32(1)
 
 

@@ -17,7 +17,7 @@ from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.intervals import MOST_RECORDS
 from nightcast.mlmodel.learners import FOLDS, TrainingTask
 from nightcast.mlmodel.marked_batches import marked_batches
-from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.mlmodel.record_sums import PieceSums, RecordSums
 from nightcast.mlmodel.square_sums import SquareSums, added, merged, of_records
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.pieces import centered, to_csr, vertical
@@ -75,16 +75,17 @@ def trials_of(held: ClassRecords, features: int, center: float) -> TrialSet:
     for fold in range(FOLDS if len(targets) <= _FOLDED else 1):
         inside = folds == fold
         if inside.any() and not inside.all():
-            trials.append(_trial(of_records(whole.taken(~inside), center), whole.taken(inside), center))
-    return TrialSet(trials, lambda: of_records(whole, center), len(targets), center)
+            rest, judging = whole.taken(~inside), whole.taken(inside)
+            trials.append(_trial(of_records(rest, rest.targets, center), judging, judging.targets, center))
+    return TrialSet(trials, lambda: of_records(whole, targets, center), len(targets), center)
 
 
-def _trial(rest: SquareSums[Any], judging: RecordSums, center: float) -> Trial:
+def _trial(rest: SquareSums[Any], judging: RecordSums | PieceSums, targets: Floats, center: float) -> Trial:
     def residuals(weights: Floats, constant: float) -> tuple[Floats, Floats]:
-        predictions = np.asarray(judging.matrix @ weights) + constant
-        return predictions, judging.targets - predictions
+        predictions = judging.scores(weights) + constant
+        return predictions, targets - predictions
 
-    return Trial(rest, of_records(judging, center), residuals)
+    return Trial(rest, of_records(judging, targets, center), residuals)
 
 
 def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
@@ -105,13 +106,12 @@ def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, ma
     records = rest.records + sum(len(chunk.targets) for chunk in chunks)
     if not (rest.records and chunks):
         return TrialSet([], whole, records, center)
-    matrices = [
-        to_csr(centered(chunk.pieces, featurizer.centers), len(chunk.targets), chunk.features) for chunk in chunks
+    judging = [
+        PieceChunk(centered(chunk.pieces, featurizer.centers), chunk.targets - center, chunk.features)
+        for chunk in chunks
     ]
-    targets = np.concatenate([chunk.targets for chunk in chunks]) - center
-    return TrialSet(
-        [_trial(rest, RecordSums(vertical(matrices, featurizer.n_features), targets), center)], whole, records, center
-    )
+    targets = np.concatenate([chunk.targets for chunk in judging])
+    return TrialSet([_trial(rest, PieceSums(judging), targets, center)], whole, records, center)
 
 
 def part_sums(

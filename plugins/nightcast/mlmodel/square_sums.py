@@ -10,7 +10,7 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
 from nightcast.mlmodel.gram import Gram
-from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.mlmodel.record_sums import PieceSums, RecordSums
 from nightcast.recipe.pieces import Piece
 
 
@@ -101,9 +101,8 @@ def merged(sums: SquareSums[Gram], other: SquareSums[Gram]) -> None:
     sums.gram.merge(other.gram)
 
 
-def of_records(found: RecordSums, center: float) -> SquareSums[RecordSums]:
-    """The sums over records in memory."""
-    targets = found.targets
+def of_records(found: RecordSums | PieceSums, targets: Floats, center: float) -> SquareSums[RecordSums | PieceSums]:
+    """The sums over records in memory; targets about the center."""
     return SquareSums(found, center, len(targets), float(targets.sum()), dot(targets, targets))
 
 

@@ -52,7 +52,7 @@ def test_limits_are_respected(lowest: float, end: float) -> None:
     calls: list[np.ndarray] = []
     found = refined(bowl(np.array([lowest, 1.0]), calls), np.array([1.0, 1.0]))
     assert found.tolist() == [end, 1.0]
-    assert all(-2 <= one.min() and one.max() <= 6 for one in calls)
+    assert all(one.min() >= -2 and one.max() <= 6 for one in calls)
 
 
 def test_a_flat_loss_is_left_at_once() -> None:

@@ -203,22 +203,42 @@ def test_a_recipe_without_features_has_no_shape(featurized: Callable[..., tuple[
     for shapes in (plain_shapes(Featurizer((), {})), shapes_of(Featurizer((), {}), insights)):
         assert (shapes.size, shapes.basis.shape, shapes.groups) == (0, (0, 0), ())
         assert shapes.penalties(1.0, 2.0).shape == shapes.by_owner(np.zeros(0)).shape == (0,)
-    assert [one.shape for one in shared_shapes(Featurizer((), {}), insights)] == [(0, 0), (0, 0)]
+    shared = shared_shapes(Featurizer((), {}), insights)
+    assert (shared.lines.shape, shared.levels.shape, shared.shares.shape) == ((0, 0), (0, 0), (0,))
 
 
-def test_what_sgd_shares_are_lines_and_quarters(featurized: Callable[..., tuple[Featurizer, Insights]]) -> None:
+def test_what_sgd_shares_are_lines_halves_quarters(featurized: Callable[..., tuple[Featurizer, Insights]]) -> None:
     featurizer, insights = featurized("shop", "quantile_bin(gap,20)", "weekday(day)", "x", "quantile_bin(x,4)")
-    lines, levels = (one.toarray() for one in shared_shapes(featurizer, insights))
+    shared = shared_shapes(featurizer, insights)
+    lines, levels = shared.lines.toarray(), shared.levels.toarray()
     shapes = shapes_of(featurizer, insights)
     assert lines.shape == (featurizer.n_features, 2)
-    # 4 and 16 parts of the first, none of the second, of which each bin is a quarter.
-    assert levels.shape == (featurizer.n_features, 20)
+    # 2 to 16 parts of the first, halves of the second.
+    assert levels.shape == (featurizer.n_features, 30 + 2)
     binned = np.zeros(featurizer.n_features, dtype=np.bool_)
     binned[5:25] = True
     assert not lines[~binned, 0].any()
-    assert not levels[~binned].any()
+    assert not levels[~binned, :30].any()
     np.testing.assert_allclose(3 * lines[5:25, 0], shapes.groups[1].columns[:, 0])
-    np.testing.assert_array_equal(levels[5:25, :4], np.repeat(np.eye(4), 5, axis=0))
-    assert (levels[5:25, 4:].sum(axis=1) == 1).all()
+    np.testing.assert_array_equal(levels[5:25, 2:6], np.repeat(np.eye(4), 5, axis=0))
+    assert (levels[5:25].sum(axis=1) == 4).all()
     np.testing.assert_allclose(3 * lines[-4:, 1], shapes.groups[-1].columns[:, 0])
+    np.testing.assert_array_equal(levels[-4:, 30:], np.repeat(np.eye(2), 2, axis=0))
     assert not lines[:-4, 1].any()
+    shares = np.ones(featurizer.n_features)
+    shares[5:25], shares[-4:] = 0.05, 0.25
+    np.testing.assert_allclose(shared.shares[: featurizer.n_features], shares)
+    np.testing.assert_allclose(shared.shares[featurizer.n_features :][:6], [1 / 2] * 2 + [1 / 4] * 4)
+    assert shared.shares[-2:].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("binned", [True, False])
+def test_days_are_bins_where_days_are_binned(
+    featurized: Callable[..., tuple[Featurizer, Insights]], binned: bool
+) -> None:
+    outputs = ["day", "shop", *['quantile_bin(days_since(day,"2008-01-01"),10)'] * binned]
+    featurizer, insights = featurized(*outputs)
+    shares = shared_shapes(featurizer, insights).shares
+    assert featurizer.feature_names[299].startswith("day=")
+    assert shares[:300].tolist() == [1 / 300 if binned else 1.0] * 300
+    assert (shares[300:305] == 1.0).all()

@@ -200,7 +200,9 @@ def shared_shapes(featurizer: Featurizer, insights: Insights) -> SharedShapes:
         lines.append(np.vstack([means, np.zeros((features - len(means), means.shape[1]))]))
         levels.append(np.vstack([parts, np.zeros((features - len(parts), parts.shape[1]))]))
         own.append(shares)
-    return SharedShapes(csr_array(block_diag(lines)), csr_array(block_diag(levels)), np.concatenate(own + shared))
+    # Of sparse pieces: of dense ones block_diag would hold the zeros too.
+    both = [csr_array(block_diag([csr_array(piece) for piece in pieces])) for pieces in (lines, levels)]
+    return SharedShapes(*both, np.concatenate(own + shared))
 
 
 def _binned_dates(blocks: Sequence[Block]) -> set[Expression]:

@@ -11,26 +11,8 @@ from hypothesis import strategies as st
 from nightcast.mlmodel import pair_counts
 from nightcast.mlmodel.block_sums import BlockSums
 from nightcast.mlmodel.gram import Gram
-from nightcast.recipe.pieces import Dense, ManyHot, OneHot, Piece, linear_scores, to_csr
-
-
-def random_pieces(seed: int, records: int, kinds: str) -> tuple[list[Piece], int]:
-    rng = np.random.default_rng(seed)
-    pieces: list[Piece] = []
-    start = 0
-    for kind in kinds:
-        size = 1 if kind == "d" else int(rng.integers(1, 6))
-        if kind == "o":
-            pieces.append(OneHot(start, size, rng.integers(0, size + 1, records)))
-        elif kind == "d":
-            pieces.append(Dense(start, rng.normal(100, 3, records)))
-        else:
-            held = rng.random((records, size)) < 0.4
-            offsets = np.concatenate(([0], np.cumsum(held.sum(axis=1))))
-            codes = rng.permutation(records) if kind == "m" else rng.integers(0, max(records // 64, 1), records)
-            pieces.append(ManyHot(start, size, codes, offsets, np.nonzero(held)[1]))
-        start += size
-    return pieces, start
+from nightcast.recipe.pieces import ManyHot, OneHot, linear_scores, to_csr
+from random_pieces import number_centers, random_pieces
 
 
 @pytest.fixture(params=[(4_000_000, 1), (3, 10**9), (3, 0)])
@@ -50,10 +32,7 @@ def test_sums_are_those_of_the_matrix(kinds: str, records: int, weighted: bool) 
     pieces, features = random_pieces(1, records, kinds)
     weights = np.random.default_rng(3).random(records) if weighted else None
     target = np.random.default_rng(2).normal(size=records)
-    centers = np.zeros(features)
-    for piece in pieces:
-        if isinstance(piece, Dense):
-            centers[piece.start] = 99.5
+    centers = number_centers(pieces, features)
     dense = to_csr(pieces, records, features).toarray() - centers
 
     found = Gram(centers)

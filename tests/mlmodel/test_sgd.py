@@ -24,9 +24,10 @@ from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.linear_predictor import LinearPredictor
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.sgd import SgdLearner
+from nightcast.mlmodel.sgd_coordinates import coordinates, part_records
 from nightcast.mlmodel.sgd_loss import losses
 from nightcast.mlmodel.sgd_passes import RATES
-from nightcast.mlmodel.sgd_records import Records, coordinates, joined, part_records
+from nightcast.mlmodel.sgd_records import Records, joined
 from nightcast.mlmodel.sgd_steps import Penalty, Steps
 from nightcast.mlmodel.sgd_trimming import trimmed
 from nightcast.mlmodel.targets import ModelType, Target

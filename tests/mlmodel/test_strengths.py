@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from nightcast.mlmodel.strengths import best_strength, tried_strengths
+from nightcast.mlmodel.strengths import (
+    DEFAULT_L2,
+    DEFAULT_NUMBERS,
+    Strengths,
+    best_strength,
+    tried_pairs,
+    tried_strengths,
+)
 
 
 def parabola(lowest: float, depth: float = 1.0):
@@ -35,3 +42,45 @@ def test_the_least_strength_is_respected() -> None:
 
 def test_a_loss_that_is_no_number_stops_the_search() -> None:
     assert list(tried_strengths(lambda l2: math.nan)) == [1.0, 10.0, 0.1]
+
+
+def pair_loss(pair: Strengths) -> float:
+    """Least where values have 100 and numbers 0.1, each whatever the other."""
+    return 5 + (math.log10(pair.values + 1e-9) - 2) ** 2 + (math.log10(pair.numbers + 1e-9) + 1) ** 2
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers", "best"),
+    [
+        (True, True, Strengths(100.0, 0.1)),
+        (True, False, Strengths(100.0, DEFAULT_NUMBERS)),
+        (False, True, Strengths(DEFAULT_L2, 0.1)),
+        (False, False, Strengths()),
+    ],
+)
+def test_pairs_are_tried_kind_by_kind(values: bool, numbers: bool, best: Strengths) -> None:
+    calls: list[Strengths] = []
+
+    def loss(pair: Strengths) -> float:
+        calls.append(pair)
+        return pair_loss(pair)
+
+    tried = tried_pairs(loss, values=values, numbers=numbers, least=0.01)
+    assert best_strength(tried) == best
+    assert calls == list(tried)
+    assert len(set(calls)) == len(calls) <= 14
+    assert all(tried[pair] == pair_loss(pair) for pair in tried)
+    # One kind is tried while the other stands still: numbers first.
+    if values and numbers:
+        turn = next(place for place, pair in enumerate(calls) if pair.values != DEFAULT_L2)
+        assert all(pair.numbers == 0.1 for pair in calls[turn:])
+
+
+def test_pairs_respect_the_least_strength() -> None:
+    tried = tried_pairs(lambda pair: 1 + pair.values + pair.numbers, values=True, numbers=True, least=0.1)
+    assert best_strength(tried) == Strengths(0.1, 0.1)
+    assert min(min(pair.values, pair.numbers) for pair in tried) == 0.1
+
+
+def test_pairs_of_a_loss_that_is_no_number_are_the_defaults() -> None:
+    assert best_strength(tried_pairs(lambda pair: math.nan, values=True, numbers=True, least=0.1)) == Strengths()

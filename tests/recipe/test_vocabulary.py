@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nightcast.datasource.insights import compute_insights
+from nightcast.datasource.insights import CategoricalInsights, compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Schema
+from nightcast.datasource.string_counts import LISTED_VALUES
 from nightcast.recipe import vocabulary
+from nightcast.recipe.featurizer import build_featurizer
 from nightcast.recipe.grammar import parse_recipe
 from nightcast.recipe.vocabulary import count_vocabularies, counted_expressions, merge_tokens
 
@@ -84,3 +86,49 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         merge_tokens([total], [Counter({f"rare{number}": 1, "often": 1})])
         assert len(total) <= 10
     assert total["often"] == 120
+
+
+def test_values_that_insights_could_not_list_are_counted_where_more_are_wanted(
+    schema: Schema,
+    write: Callable[..., Datasource],
+    files: ByteSource,
+    table: pa.Table,
+) -> None:
+    size = 12_500
+    genres = [f"g{number % 12_000:05d}" for number in range(size)]
+    many = table.take(np.arange(size) % 6).set_column(3, "genre", pa.array(genres))
+    datasource = write(many, 5_000)
+    insights = compute_insights(datasource, files)
+    found = insights.attributes["genre"]
+    assert isinstance(found, CategoricalInsights)
+    assert len(found.values) == LISTED_VALUES == vocabulary.MAX_TOKENS
+    recipe = parse_recipe('{"outputs": ["genre", "title", "price"]}', schema)
+
+    def counted(limit: int) -> dict[str, list[tuple[str, int]]]:
+        return count_vocabularies(datasource, Rearrangement(), recipe, insights, files, limit=limit)
+
+    # As many as insights list are known from them.
+    assert counted(LISTED_VALUES) == {}
+    for limit in (11_000, 100_000):
+        # Of titles the insights know all words.
+        assert list(counted(limit)) == ["genre"]
+        pairs = counted(limit)["genre"]
+        expected = sorted(Counter(genres).items(), key=lambda pair: (-pair[1], pair[0]))
+        assert pairs == expected[:limit]
+    featurizer = build_featurizer(recipe, schema, insights, counted(100_000))
+    assert featurizer.n_features > 12_000
+    assert build_featurizer(recipe, schema, insights, counted(100_000), 50).n_features == 50
+
+
+def test_words_that_insights_could_not_list_are_counted_too(
+    schema: Schema, write: Callable[..., Datasource], files: ByteSource, table: pa.Table
+) -> None:
+    titles = [f"w{2 * number} w{2 * number + 1} always" for number in range(5_200)]
+    many = table.take(np.arange(len(titles)) % 6).set_column(4, "title", pa.array(titles))
+    datasource = write(many)
+    insights = compute_insights(datasource, files)
+    recipe = parse_recipe('{"outputs": ["title"]}', schema)
+    pairs = count_vocabularies(datasource, Rearrangement(), recipe, insights, files, limit=10_300)["title"]
+    assert pairs[0] == ("always", 5_200)
+    assert len(pairs) == len(dict(pairs)) == 10_300
+    assert {count for _, count in pairs[1:]} == {1}

@@ -22,9 +22,9 @@ from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_predictor import LinearPredictor
 from nightcast.mlmodel.parameters import Choice, Number, read_parameters
 from nightcast.mlmodel.ridge import one_thread
+from nightcast.mlmodel.sgd_coordinates import Coordinates, coordinates
 from nightcast.mlmodel.sgd_log import BYTES_A_PARAMETER, TrainingLog
 from nightcast.mlmodel.sgd_passes import LINKS, RATES, Passes
-from nightcast.mlmodel.sgd_records import Coordinates, coordinates
 from nightcast.mlmodel.sgd_source import source_of
 from nightcast.mlmodel.sgd_steps import Penalty
 from nightcast.mlmodel.sgd_trimming import trimmed, without_zeros

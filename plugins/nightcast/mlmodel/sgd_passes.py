@@ -12,10 +12,11 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.errors import ModelError
 from nightcast.mlmodel.model import Link
+from nightcast.mlmodel.sgd_coordinates import Coordinates
 from nightcast.mlmodel.sgd_log import TrainingLog, logged_pass
 from nightcast.mlmodel.sgd_loss import losses
 from nightcast.mlmodel.sgd_progress import Progress
-from nightcast.mlmodel.sgd_records import Coordinates, Records
+from nightcast.mlmodel.sgd_records import Records
 from nightcast.mlmodel.sgd_source import Source
 from nightcast.mlmodel.sgd_steps import Penalty, Steps, scores_of
 from nightcast.mlmodel.targets import ModelType
@@ -156,7 +157,8 @@ class Passes:
         return validation_facts(self.model_type, self._judged().targets * scale + center, predictions)
 
     def _steps(self, rates: tuple[float, ...]) -> Steps:
-        return Steps(self.model_type, rates, self.coordinates.dense, self.start, self.penalty)
+        found = self.coordinates
+        return Steps(self.model_type, rates, found.dense, self.start, self.penalty, found.paces)
 
     def _judged(self) -> Records:
         """The validation slice; with none, all records."""

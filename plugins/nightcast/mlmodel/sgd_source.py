@@ -12,7 +12,8 @@ import numpy as np
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.learners import TrainingTask
-from nightcast.mlmodel.sgd_records import Coordinates, Records, joined, part_records
+from nightcast.mlmodel.sgd_coordinates import Coordinates, part_records
+from nightcast.mlmodel.sgd_records import Records, joined
 
 # About 200 MB.
 KEPT_ENTRIES = 20_000_000

@@ -51,6 +51,8 @@ class Steps:
         Parameters of the columns of `Records.numbers`, the last of them the intercept's.
     start
         Intercepts to begin with; shape (outputs,).
+    paces
+        What the first step of each parameter is multiplied with; shape (width,). None: all with 1.
     """
 
     model_type: ModelType
@@ -58,6 +60,7 @@ class Steps:
     dense: Ints
     start: Floats
     penalty: Penalty
+    paces: Floats | None = None
     records: int = 0
     weights: Floats = field(init=False, repr=False)
 
@@ -68,6 +71,7 @@ class Steps:
         self._squares, self._lag = np.zeros((width, columns)), np.zeros((width, columns))
         self._last, self._bounds = np.zeros(width), np.zeros(width)
         self._steps = np.repeat(_UNIT_STEP * np.array(self.rates), len(self.start))
+        self._paces = (np.ones(width) if self.paces is None else self.paces)[:, None]
         self._marks, self._places = np.zeros(width, dtype=np.bool_), np.zeros(width, dtype=np.int32)
         self._ones = np.ones(0)
         # Indicators of a record pull together; numbers, about their means, mostly do not.
@@ -97,7 +101,7 @@ class Steps:
         bound = np.maximum(bound, usual[:, None])
         squares = self._squares[rows]
         squares += gradient * gradient
-        sizes = self._steps / (np.sqrt(squares) + _TINY)
+        sizes = self._paces[rows] * self._steps / (np.sqrt(squares) + _TINY)
         with np.errstate(divide="ignore"):
             np.minimum(sizes, 1.0 / bound, out=sizes)
         after = before - sizes * gradient

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.datasource.insights import Insights
 from nightcast.recipe.bins import bin_codes
 from nightcast.recipe.blocks import BinBlock, Block, NumberBlock, VocabularyBlock
-from nightcast.recipe.expressions import ValueType, Variable, is_calendar, unscaled
+from nightcast.recipe.expressions import Expression, ValueType, Variable, is_calendar, unscaled
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.number_statistics import distribution
 from nightcast.recipe.values import inner_edges
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # A line of slope 1 costs as much as a bin that is off by a third of the deviation.
 _LINE = 3.0
+# Powers of two: how many parts of the bins learners of steps share.
+_SHARED_HALVINGS = range(1, 7)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def shapes_of(featurizer: Featurizer, insights: Insights) -> Shapes:
     found: list[tuple[int, bool, Floats | None]] = []
     for block in featurizer.blocks:
         features = len(block.names)
-        if isinstance(block, BinBlock) and not is_calendar(block.expression):
+        if _is_number(block):
             found.append((block.bins, True, _bins(_mean_values(block, featurizer, insights))))
             found.append((features - block.bins, True, None))
         elif isinstance(block, NumberBlock):
@@ -156,30 +158,61 @@ def _laid(pieces: Sequence[tuple[int, bool, Floats | None]]) -> Shapes:
     return Shapes(csr_array(block_diag(matrices)), kinds, owned, tuple(groups))
 
 
-def shared_shapes(featurizer: Featurizer, insights: Insights) -> tuple[csr_array, csr_array]:
+@dataclass(frozen=True)
+class SharedShapes:
     """Coefficients that bins share, for learners that keep the bins' own weights beside them.
 
-    Returns
-    -------
+    Parameters
+    ----------
     lines
         The mean values of the bins, of shape (features, numbers that are binned).
     levels
-        Quarters, sixteenths, 64ths of the bins as indicators, of shape (features, levels).
+        Halves, quarters ... 64ths of the bins as indicators, of shape (features, levels).
+    shares
+        Which share of a number's bins each feature, and then each level, holds; 1 for what is no bin. Where a recipe
+        bins dates, the dates themselves count as bins. Shape (features + levels,).
     """
+
+    lines: csr_array
+    levels: csr_array
+    shares: Floats
+
+
+def shared_shapes(featurizer: Featurizer, insights: Insights) -> SharedShapes:
+    """What the bins of a recipe's numbers share."""
     from scipy.sparse import block_diag, csr_array
 
-    lines, levels = [], []
+    lines, levels = [np.zeros((0, 0))], [np.zeros((0, 0))]
+    own, shared = [np.zeros(0)], [np.zeros(0)]
+    dates = _binned_dates(featurizer.blocks)
     for block in featurizer.blocks:
         features = len(block.names)
-        means, parts = np.zeros((0, 0)), np.zeros((0, 0))
-        if isinstance(block, BinBlock) and not is_calendar(block.expression):
+        means, parts, shares = np.zeros((0, 0)), np.zeros((0, 0)), np.ones(features)
+        if _is_number(block):
             means = _mean_values(block, featurizer, insights)[:, None]
-            parts = np.column_stack([np.zeros((block.bins, 0)), *(_parts(block.bins, 4**n) for n in (1, 2, 3))])
+            parts = np.column_stack(
+                [np.zeros((block.bins, 0)), *(_parts(block.bins, 2**power) for power in _SHARED_HALVINGS)]
+            )
+            shares[: block.bins] /= block.bins
+            shared.append(parts.mean(axis=0))
+        elif isinstance(block, VocabularyBlock) and block.expression in dates:
+            shares /= features
         lines.append(np.vstack([means, np.zeros((features - len(means), means.shape[1]))]))
         levels.append(np.vstack([parts, np.zeros((features - len(parts), parts.shape[1]))]))
-    if not lines:
-        return csr_array((0, 0)), csr_array((0, 0))
-    return csr_array(block_diag(lines)), csr_array(block_diag(levels))
+        own.append(shares)
+    # Of sparse pieces: of dense ones block_diag would hold the zeros too.
+    both = [csr_array(block_diag([csr_array(piece) for piece in pieces])) for pieces in (lines, levels)]
+    return SharedShapes(*both, np.concatenate(own + shared))
+
+
+def _binned_dates(blocks: Sequence[Block]) -> set[Expression]:
+    """The attributes of which days are binned."""
+    return {variable for block in blocks if _is_number(block) for variable in block.expression.variables()}
+
+
+def _is_number(block: Block) -> TypeGuard[BinBlock]:
+    """Whether the block's features are bins of a number, or of days, and not of the calendar."""
+    return isinstance(block, BinBlock) and not is_calendar(block.expression)
 
 
 def _parts(bins: int, parts: int) -> Floats:

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nightcast.mlmodel.gram import Gram
+from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.recipe.pieces import centered, to_csr
+from random_pieces import number_centers, random_pieces
+
+KINDS = ["", "o", "d", "odmomd", "ottod"]
+
+
+@pytest.mark.parametrize("kinds", KINDS)
+@pytest.mark.parametrize("records", [0, 1, 50])
+def test_sums_are_those_of_the_matrix_and_of_its_pieces(kinds: str, records: int) -> None:
+    pieces, features = random_pieces(1, records, kinds)
+    centers = number_centers(pieces, features)
+    matrix = to_csr(centered(pieces, centers), records, features)
+    targets = np.random.default_rng(2).normal(size=records)
+    found, dense = RecordSums(matrix, targets), matrix.toarray()
+    direction = np.random.default_rng(4).normal(size=features)
+    for ours, expected in [
+        (found.with_target, dense.T @ targets),
+        (found.sums, dense.sum(axis=0)),
+        (found.diagonal, (dense**2).sum(axis=0)),
+        (found.times(direction), dense.T @ (dense @ direction)),
+        (found.products(), dense.T @ dense),
+    ]:
+        assert ours.dtype == np.float64
+        np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-9)
+    streamed = Gram(centers)
+    streamed.add(pieces, targets)
+    np.testing.assert_allclose(streamed.with_target, found.with_target, atol=1e-9)
+    np.testing.assert_allclose(streamed.diagonal, found.diagonal, atol=1e-9)
+    np.testing.assert_allclose(streamed.times(direction), found.times(direction), atol=1e-9)
+
+
+def test_taken_records_sum_up_to_all() -> None:
+    pieces, features = random_pieces(5, 80, "odm")
+    whole = RecordSums(to_csr(pieces, 80, features), np.arange(80.0))
+    inside = np.random.default_rng(0).random(80) < 0.3
+    parts = [whole.taken(inside), whole.taken(~inside)]
+    assert [part.targets.tolist() for part in parts] == [np.arange(80.0)[side].tolist() for side in (inside, ~inside)]
+    np.testing.assert_allclose(sum(part.products() for part in parts), whole.products())
+    np.testing.assert_allclose(sum(part.with_target for part in parts), whole.with_target)
+    np.testing.assert_allclose(sum(part.sums for part in parts), whole.sums)

@@ -39,6 +39,8 @@ def print_training(printer: Printer, model: MLModel) -> None:
     ]
     if training.get("invalidRecords"):
         pairs.append(("Records without a valid target", f"{training['invalidRecords']:,}"))
+    if training.get("badRecords"):
+        pairs.append(("Bad records of the datasource", f"{training['badRecords']:,}"))
     sampled = training.get("sampledRecords")
     if sampled and sampled < training["records"]:
         pairs.append(("Sampled records", f"{sampled:,}"))

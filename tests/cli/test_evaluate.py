@@ -104,3 +104,20 @@ def test_a_damaged_model_is_one_line(labelled, tmp_path, damage, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert str(tmp_path / "m") in error
+
+
+def test_records_that_can_not_be_read_are_counted(labelled, tmp_path, capsys):
+    lines = Path(labelled.csv).read_text().splitlines()
+    broken = [line + ",more" if 500 <= number < 510 else line for number, line in enumerate(lines)]
+    data = tmp_path / "broken.csv"
+    data.write_text("\n".join(broken) + "\n")
+    split = '{"splitting": {"percentBegin": 70, "percentEnd": 100}}'
+    found = {}
+    for file in (labelled.csv, str(data)):
+        assert main(["evaluate", labelled.model("sold"), file, "--split", split, "--json"]) == 0
+        found[file] = json.loads(capsys.readouterr().out)
+    whole, bad = found.values()
+    assert bad["recordsSeen"] == whole["recordsSeen"]
+    assert bad["recordsFailed"] == whole["recordsFailed"] + 10
+    assert bad["failures"]["rejected"] == 10
+    assert "ALL_RECORDS_USED" in [alert["check"] for alert in bad["alerts"]]

@@ -112,3 +112,15 @@ def test_after_an_error_nothing_is_left(labelled, tmp_path, capsys):
     assert main(["predict", labelled.model("sold"), labelled.csv, "--id", "a/b", "-o", str(tmp_path / "p")]) == 1
     assert "id" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["few.csv"]
+
+
+def test_other_data_are_refused_with_what_they_lack(labelled, tmp_path, capsys):
+    other = tmp_path / "other.csv"
+    for text, words in (
+        ("shop,weight\na,1.5\nb,2.5\n", "none of the attributes of the model's schema, such as"),
+        ("a,1.5\nb,2.5\n", "2 column(s) without names, and the model's schema has"),
+    ):
+        other.write_text(text)
+        assert main(["predict", labelled.model("sold"), str(other), "-o", str(tmp_path / "p")]) == 1
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()

@@ -74,6 +74,17 @@ def test_the_candidates_of_auto_are_told(labelled):
     assert rows[3].split(maxsplit=2) == ["boosting", "-", "too few records"]
 
 
+def test_candidates_stand_beside_the_loss_that_they_were_compared_by(labelled):
+    candidates = [{"learner": "linear", "validation": {}, "validationLoss": 4.25, "crossValidatedLoss": 3.5}]
+    auto = {"candidates": candidates, "comparedBy": "crossValidatedLoss"}
+    model = load_model(Path(labelled.model("sold")))
+    told = io.StringIO()
+    print_training(Printer(told), replace(model, training={**model.training, "auto": auto}))
+    header, _, row = told.getvalue().split("Candidates\n")[1].splitlines()
+    assert "Cross-validated loss" in header
+    assert row.split() == ["linear", "3.5"]
+
+
 def test_a_given_recipe_is_used(labelled, tmp_path, capsys):
     recipe = tmp_path / "r.json"
     recipe.write_text('{"groups": {}, "assignments": {}, "outputs": ["price"]}')

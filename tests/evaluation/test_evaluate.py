@@ -47,6 +47,7 @@ def test_metrics_of_held_out_records(
     assert found.metric < found.baseline / 2
     assert (found.records_seen, found.records_failed) == (900, (~known).sum())
     assert found.failures == {
+        "rejected": 0,
         "withoutTarget": (~known).sum(),
         "invalidTarget": 0,
         "invalidInput": 0,
@@ -84,7 +85,9 @@ def test_failures_are_told_apart(model: MLModel, write: Callable[..., Datasource
     )
     found = evaluate(model, write(table), Rearrangement(), files)
     # Invalid inputs beside a target: price of the 2nd, promo of the 3rd. A missing price is no fault.
-    assert found.failures == {"withoutTarget": 1, "invalidTarget": 1, "invalidInput": 2, "scoreNotFinite": 0}
+    assert found.failures == {
+        "rejected": 0, "withoutTarget": 1, "invalidTarget": 1, "invalidInput": 2, "scoreNotFinite": 0,
+    }  # fmt: skip
     assert (found.records_seen, found.records_failed) == (6, 4)
     assert checks(found.alerts) == ["ENOUGH_DATA", "ALL_RECORDS_USED", "TARGET_DISTRIBUTION"]
 

@@ -65,6 +65,10 @@ def test_more_than_ten_classes_show_nine_and_the_others() -> None:
     assert counts.sum() == 3_000
     assert counts[0].sum() == (true == 13).sum()
     assert counts[-1].sum() == (true < 5).sum()
+    every = matrix["all"]
+    assert every["classes"] == [f"class {number:02}" for number in sorted(range(14), key=lambda n: -(true == n).sum())]
+    order = [int(name[-2:]) for name in every["classes"]]
+    assert every["counts"] == metrics.confusion_matrix(true, scores.argmax(axis=1), labels=order).tolist()
 
 
 def test_classes_that_the_model_does_not_know_count_as_wrong() -> None:

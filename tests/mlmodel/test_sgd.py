@@ -386,13 +386,13 @@ def test_parameters_come_by_amazon_mls_names_as_strings_too() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sgd.maxPasses": 0}, "sgd.maxPasses must be a whole number from 1 to 10000, not 0"),
+        ({"sgd.maxPasses": 0}, "sgd.maxPasses must be a whole number from 1 to 10,000, not 0"),
         ({"sgd.maxPasses": "2.5"}, "whole number"),
         ({"sgd.shuffleType": "sometimes"}, "one of auto, none"),
         ({"sgd.l2RegularizationAmount": "nan"}, "must be a number"),
         ({"sgd.l1RegularizationAmount": float("inf")}, "must be a number"),
         ({"sgd.l1RegularizationAmount": -1}, "from 0 to"),
-        ({"sgd.maxMLModelSizeInBytes": 99_999}, "from 100000"),
+        ({"sgd.maxMLModelSizeInBytes": 99_999}, "from 100,000"),
         ({"sgd.learningRate": 1}, "no parameter 'sgd.learningRate'; it has sgd.maxPasses"),
         ({"sgd.l1RegularizationAmount": "1e-6", "sgd.l2RegularizationAmount": 1e-6}, "takes one of them"),
     ],

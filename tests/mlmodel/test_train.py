@@ -124,7 +124,7 @@ def test_errors_come_before_data_are_read(datasource: Datasource, files: ByteSou
         training(learner="forest")
     with pytest.raises(ModelError, match=r"no parameter 'sgd\.maxPasses'"):
         training(learner="linear", parameters={"sgd.maxPasses": 1})
-    with pytest.raises(ModelError, match=r"linear\.l2 must be a number"):
+    with pytest.raises(ModelError, match=r"linear\.l2 must be a number from 0 to 1e\+12, or auto, not"):
         training(learner="linear", parameters={"linear.l2": "nan"})
     with pytest.raises(ModelError, match="at least 2 are needed"):
         training(learner="linear")

@@ -183,6 +183,8 @@ def test_outputs_are_limited() -> None:
             "cartesian(c99,HALF)",
             groups=few,
         )
+    with pytest.raises(RecipeError, match="10,001 output variables"):
+        outputs(schema, *["c1"] * 10_001)
 
 
 def test_assignments_do_not_grow_without_end(schema: Schema) -> None:

@@ -85,12 +85,22 @@ def _located(options: argparse.Namespace, storage: Storage, schema: Schema) -> L
 def _schema_for(found: Located, model: MLModel) -> Schema:
     from nightcast.datasource.data_files import CSV
     from nightcast.datasource.schema import Attribute, AttributeType
+    from nightcast.errors import SchemaError
 
     schema = model.schema
     known = {attribute.name: attribute for attribute in schema.attributes}
     # Parquet columns are read by name, so that unknown ones need not be listed.
     names = [name for name in found.names if name in known or found.format == CSV]
     others = tuple(name for name in names if name not in known)
+    if len(others) == len(names):
+        seen = (
+            f"none of the attributes of the model's schema, such as {schema.attributes[0].name!r}"
+            if found.named
+            else f"{len(names):,} column(s) without names, and the model's schema has {len(schema.names):,} attributes"
+        )
+        raise SchemaError(
+            f"{found.uri} has {seen}: select the columns of the training query, or give a schema with --schema"
+        )
     return replace(
         schema,
         attributes=tuple(known.get(name, Attribute(name, AttributeType.CATEGORICAL)) for name in names),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nightcast.report.charts import number, percent
+from nightcast.report.model_page import LOSSES, compared_by
 
 if TYPE_CHECKING:
     from nightcast.cli.tables import Printer
@@ -38,6 +39,8 @@ def print_training(printer: Printer, model: MLModel) -> None:
     ]
     if training.get("invalidRecords"):
         pairs.append(("Records without a valid target", f"{training['invalidRecords']:,}"))
+    if training.get("badRecords"):
+        pairs.append(("Bad records of the datasource", f"{training['badRecords']:,}"))
     sampled = training.get("sampledRecords")
     if sampled and sampled < training["records"]:
         pairs.append(("Sampled records", f"{sampled:,}"))
@@ -45,23 +48,25 @@ def print_training(printer: Printer, model: MLModel) -> None:
         pairs.append(("Score threshold", f"{model.score_threshold:g}"))
     printer.heading("Model")
     printer.pairs(pairs)
-    _print_candidates(printer, training.get("auto", {}).get("candidates", []))
+    _print_candidates(printer, training.get("auto", {}))
 
 
-def _print_candidates(printer: Printer, candidates: list[Mapping[str, Any]]) -> None:
+def _print_candidates(printer: Printer, auto: Mapping[str, Any]) -> None:
+    candidates: list[Mapping[str, Any]] = auto.get("candidates", [])
     if not candidates:
         return
+    compared = compared_by(auto)
     printer.heading("Candidates")
     rows = [
         [
             one["learner"],
-            metric_text(one.get("validationLoss")),
+            metric_text(one.get(compared)),
             ", ".join(f"{name} {metric_text(value)}" for name, value in one.get("validation", {}).items())
             or printer.cell(one.get("refused", "")),
         ]
         for one in candidates
     ]
-    printer.table(["Learner", ">Validation loss", "Validation"], rows)
+    printer.table(["Learner", f">{LOSSES[compared]}", "Validation"], rows)
 
 
 def print_evaluation(printer: Printer, evaluation: Evaluation) -> None:
@@ -85,7 +90,7 @@ def print_evaluation(printer: Printer, evaluation: Evaluation) -> None:
         printer.table([">Wanted", ">Enclosed", ">Mean width"], rows)
     confusion = evaluation.facts.get("confusion")
     if confusion is not None:
-        _print_confusion(printer, confusion)
+        _print_confusion(printer, confusion, evaluation.facts.get("f1ByClass", {}))
     printer.heading("Alerts")
     for alert in evaluation.alerts:
         printer.line(f"{alert['check']}: {printer.cell(alert['message'])}")
@@ -93,7 +98,7 @@ def print_evaluation(printer: Printer, evaluation: Evaluation) -> None:
         printer.line("none of Amazon ML's five alerts")
 
 
-def _print_confusion(printer: Printer, confusion: Mapping[str, Any]) -> None:
+def _print_confusion(printer: Printer, confusion: Mapping[str, Any], f1: Mapping[str, float]) -> None:
     if "classes" not in confusion:
         printer.heading("Confusion matrix")
         true, false = confusion["truePositives"], confusion["falsePositives"]
@@ -103,8 +108,12 @@ def _print_confusion(printer: Printer, confusion: Mapping[str, Any]) -> None:
         return
     printer.heading("Confusion matrix (a row a true class, a column a predicted one)")
     names = [printer.cell(name) for name in confusion["classes"]]
-    rows = [[name, *_counts(*counts)] for name, counts in zip(names, confusion["counts"], strict=True)]
-    printer.table(["True", *(f">{name}" for name in names)], rows)
+    rows = [
+        [printer.cell(name), *_counts(*counts, sum(counts)), metric_text(f1.get(name))]
+        for name, counts in zip(confusion["classes"], confusion["counts"], strict=True)
+    ]
+    rows.append(["Predicted", *_counts(*map(sum, zip(*confusion["counts"], strict=True))), "", ""])
+    printer.table(["True", *(f">{name}" for name in names), ">Records", ">F1"], rows)
 
 
 def _counts(*counts: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from nightcast.datasource.rearrangement import SEQUENTIAL, Rearrangement
 
 
 def selected_batches(
-    numbered: NumberedPart, rearrangement: Rearrangement, columns: Sequence[str], source: ByteSource
+    numbered: NumberedPart,
+    rearrangement: Rearrangement,
+    columns: Sequence[str],
+    source: ByteSource,
+    on_rejected: Callable[[int], object] | None = None,
 ) -> Iterator[Batch]:
     """Stream the records of one part that are taken.
 
@@ -20,6 +24,8 @@ def selected_batches(
     ----------
     columns
         Names of the attributes that are wanted; what the rearrangement needs is read besides.
+    on_rejected
+        Is told, batch by batch, how many records would have been taken and are rejected.
 
     Yields
     ------
@@ -28,12 +34,16 @@ def selected_batches(
         record of the batch that was read, taken or not. A part with no record to take is not opened. Rejected records
         are left out.
     """
-    for batch, _ in selected_records(numbered, rearrangement, columns, source):
+    for batch, _ in selected_records(numbered, rearrangement, columns, source, on_rejected):
         yield batch
 
 
 def selected_records(
-    numbered: NumberedPart, rearrangement: Rearrangement, columns: Sequence[str], source: ByteSource
+    numbered: NumberedPart,
+    rearrangement: Rearrangement,
+    columns: Sequence[str],
+    source: ByteSource,
+    on_rejected: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[Batch, Ints]]:
     """Stream what `selected_batches` does, each batch with the numbers of its records over all parts.
 
@@ -51,6 +61,8 @@ def selected_records(
     for batch in read_batches(numbered, source, read):
         taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)
         if batch.rejected is not None:
+            if on_rejected is not None:
+                on_rejected(int((taken & batch.rejected).sum()))
             taken &= ~batch.rejected
         if taken.any():
             yield batch if taken.all() else filtered(batch, taken), batch.first_record + np.flatnonzero(taken)

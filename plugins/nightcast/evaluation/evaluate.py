@@ -19,8 +19,7 @@ from nightcast.datasource.selection import selected_batches
 from nightcast.errors import EvaluationError
 from nightcast.evaluation.alerts import evaluation_alerts
 from nightcast.evaluation.binary_metrics import BinarySums
-from nightcast.evaluation.coverage import Coverage
-from nightcast.evaluation.metrics import RegressionSums
+from nightcast.evaluation.evaluation_state import EvaluationState, Sums, no_sums
 from nightcast.evaluation.multiclass_metrics import MulticlassSums
 from nightcast.evaluation.segments import ErrorSums, keys_of, weeks_of
 from nightcast.mlmodel.intervals import Intervals
@@ -36,7 +35,6 @@ METRICS = {
     ModelType.MULTICLASS: "MulticlassAvgFScore",
 }
 _NO_SKILL_AUC = 0.5
-Sums = RegressionSums | BinarySums | MulticlassSums
 
 
 @dataclass(frozen=True)
@@ -112,41 +110,6 @@ class Evaluation:
         return json.dumps(document, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-@dataclass
-class EvaluationState:
-    """Sums over some records, and why others failed."""
-
-    sums: Sums
-    seen: int = 0
-    without_target: int = 0
-    invalid_target: int = 0
-    invalid_input: int = 0
-    not_finite: int = 0
-    segments: dict[str, ErrorSums] = field(default_factory=dict)
-    weeks: ErrorSums = field(default_factory=ErrorSums)
-    coverage: Coverage = field(default_factory=Coverage)
-
-    def merge(self, other: EvaluationState) -> None:
-        """Add the records that follow."""
-        for name in ("seen", "without_target", "invalid_target", "invalid_input", "not_finite"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.sums.merge(other.sums)  # type: ignore[arg-type]  # both are of the model's type
-        for name, errors in other.segments.items():
-            self.segments.setdefault(name, ErrorSums()).merge(errors)
-        self.weeks.merge(other.weeks)
-        self.coverage.merge(other.coverage)
-
-    @property
-    def failures(self) -> dict[str, int]:
-        """Failed records by reason; a record is counted under the first one that holds."""
-        return {
-            "withoutTarget": self.without_target,
-            "invalidTarget": self.invalid_target,
-            "invalidInput": self.invalid_input,
-            "scoreNotFinite": self.not_finite,
-        }
-
-
 def evaluate(
     model: MLModel,
     datasource: Datasource,
@@ -159,8 +122,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a model on the records that the rearrangement takes.
 
-    Records without target, with a target or a used cell that can not be read, and such whose score is not
-    finite, have failed: they are counted and left out. Attributes have the types that they had in training.
+    Rejected records, those without target, with a target or a used cell that can not be read, and such whose score is
+    not finite, have failed: they are counted and left out. Attributes have the types that they had in training.
 
     Parameters
     ----------
@@ -183,7 +146,7 @@ def evaluate(
             f"the datasource has no attribute {model.target.name!r}, the model's target: evaluate on records whose "
             "outcome is known."
         )
-    state = EvaluationState(_no_sums(model))
+    state = EvaluationState(no_sums(model))
     measure = partial(
         part_metrics,
         model=model,
@@ -225,9 +188,9 @@ def part_metrics(
     """The sums over one part, whose schema names the model's target."""
     extra = (*segments, dates) if dates else tuple(segments)
     columns = tuple(dict.fromkeys((*model.columns, model.target.name, *extra)))
-    state = EvaluationState(_no_sums(model), segments={name: ErrorSums() for name in segments})
+    state = EvaluationState(no_sums(model), segments={name: ErrorSums() for name in segments})
     intervals = None if model.intervals is None else Intervals.from_document(model.intervals)
-    for batch in selected_batches(numbered, rearrangement, columns, source):
+    for batch in selected_batches(numbered, rearrangement, columns, source, state.add_rejected):
         raw = model.predictor.raw_scores(batch)
         scores = model.link.predictions(raw)
         labels = model.target.labels(batch)
@@ -244,14 +207,6 @@ def part_metrics(
             keys, codes = weeks_of(batch, dates)
             state.weeks.add(keys, codes[used], residuals)
     return state
-
-
-def _no_sums(model: MLModel) -> Sums:
-    if model.model_type is ModelType.BINARY:
-        return BinarySums(model.score_threshold)
-    if model.model_type is ModelType.MULTICLASS:
-        return MulticlassSums(model.target.classes)
-    return RegressionSums()
 
 
 def _usable(state: EvaluationState, batch: Batch, labels: Labels, scores: Floats, model: MLModel) -> Bools:

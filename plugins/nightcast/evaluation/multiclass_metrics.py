@@ -111,14 +111,20 @@ class MulticlassSums:
     def _matrix(self) -> dict[str, Any]:
         """The confusion matrix: classes by descending number of true records; with more than 10, the top 9 and others.
 
-        ``counts`` has a row a true class and a column a predicted one.
+        ``counts`` has a row a true class and a column a predicted one. Where classes are among the others, ``all`` is
+        the matrix of all of them.
         """
         true = self.confusion[:-1].sum(axis=1)
         order = np.lexsort((np.arange(len(self.classes)), -true))
-        shown = order if len(order) <= _SHOWN_CLASSES else order[: _SHOWN_CLASSES - 1]
-        place = np.full(len(order) + 1, len(shown))
+        if len(order) <= _SHOWN_CLASSES:
+            return self._matrix_of(order)
+        return {**self._matrix_of(order[: _SHOWN_CLASSES - 1]), "all": self._matrix_of(order)}
+
+    def _matrix_of(self, shown: Ints) -> dict[str, Any]:
+        """The matrix of some classes, by their numbers; the rest and those that the model does not know are others."""
+        place = np.full(len(self.classes) + 1, len(shown))
         place[shown] = np.arange(len(shown))
-        grouped = len(shown) < len(order) or bool(self.unknown)
+        grouped = len(shown) < len(self.classes) or bool(self.unknown)
         names = [self.classes[number] for number in shown] + ([OTHERS] if grouped else [])
         counts = np.zeros((len(shown) + 1, len(shown) + 1), dtype=np.int64)
         rows, columns = np.nonzero(self.confusion)

@@ -83,8 +83,8 @@ class MLModel:
         How it was trained.
     training
         What is known of the training records: ``records``, ``recordsWithoutTarget``, ``recordsWithInvalidTarget``,
-        ``rearrangement``, ``datasource``; of a regression ``targetMean``, ``targetStd``, ``targetMin``, ``targetMax``,
-        of a classification ``classCounts``; and what the learner adds.
+        ``badRecords`` of the whole datasource, ``rearrangement``, ``datasource``; of a regression ``targetMean``,
+        ``targetStd``, ``targetMin``, ``targetMax``, of a classification ``classCounts``; and what the learner adds.
     score_threshold
         BINARY: the label is 1 where the score is at least this.
     intervals

@@ -29,7 +29,9 @@ class Number:
             found = math.nan
         if not (math.isfinite(found) and self.low <= found <= self.high) or (self.whole and found != int(found)):
             kind = "a whole number" if self.whole else "a number"
-            raise ModelError(f"{key} must be {kind} from {self.low:g} to {self.high:g}, not {value!r:.80}")
+            low, high = (f"{end:,}" if self.whole else f"{end:g}" for end in (self.low, self.high))
+            also = ", or auto" if self.optional else ""
+            raise ModelError(f"{key} must be {kind} from {low} to {high}{also}, not {value!r:.80}")
         return int(found) if self.whole else found
 
 

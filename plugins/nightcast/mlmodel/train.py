@@ -103,6 +103,7 @@ def _facts(datasource: Datasource, insights: Insights, target: Target, rearrange
         "invalidRecords": found.missing + invalid,
         "recordsWithoutTarget": found.missing,
         "recordsWithInvalidTarget": invalid,
+        "badRecords": insights.bad_records,
         "rearrangement": json.loads(rearrangement.to_json()),
         "datasource": {"digest": datasource_digest(datasource), "records": datasource.records},
     }

@@ -79,14 +79,17 @@ def parse_recipe(text: str, schema: Schema, *, strict: bool = False) -> Recipe:
     document = read_document(text)
     resolver = _Resolver(document, schema, strict)
     found: dict[Expression, None] = {}
+    listed = 0
     for output in document.outputs:
-        node = parse_expression_text(text, output, comment=True)
-        found.update(dict.fromkeys(resolver.resolve(node)))
-        if len(found) > MAX_OUTPUTS:
+        members = resolver.resolve(parse_expression_text(text, output, comment=True))
+        found.update(dict.fromkeys(members))
+        # Repeated ones count here: the limit is that of a recipe's length, not of what is left of it.
+        listed += len(members)
+        if listed > MAX_OUTPUTS:
             raise recipe_error(
                 text,
                 output.offsets[0],
-                f"this makes {len(found):,} output variables, {MAX_OUTPUTS:,} are allowed; list fewer",
+                f"this makes {listed:,} output variables, {MAX_OUTPUTS:,} are allowed; list fewer",
             )
     if not found:
         raise RecipeError("the outputs of the recipe have no members: the schema has no attribute of these types.")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 
 _WEIGHTS, _IMPORTANCE, _SEGMENT_VALUES = 25, 25, 15
+LOSSES = {"validationLoss": "Validation loss", "crossValidatedLoss": "Cross-validated loss"}
 _THRESHOLDS = tuple(place / 10 for place in range(1, 10))
 _TITLES = {
     "RegressionRMSE": "RMSE",
@@ -71,6 +72,7 @@ def render_model(model: MLModel, evaluation: Document, name: str) -> str:
         segments=[_segment(attribute, rows) for attribute, rows in sorted(evaluation["segments"].items()) if rows],
         weeks=_weeks(evaluation["weeks"]),
         candidates=_candidates(model),
+        loss=LOSSES[compared_by(model.training.get("auto", {}))],
         facts=_facts(model),
         coefficients=_coefficients(told["coefficients"]),
         all_coefficients=len(told["coefficients"]),
@@ -136,8 +138,9 @@ def _confusion(evaluation: Document) -> dict[str, Any] | None:
             {"text": f"{count:,}", "share": f"{count / total if total else 0:.3f}", "hit": place == column}
             for column, count in enumerate(row)
         ]
-        rows.append({"name": name, "cells": cells, "recall": percent(row[place], total)})
-    return {"names": names, "rows": rows}
+        rows.append({"name": name, "cells": cells, "records": f"{total:,}", "recall": percent(row[place], total)})
+    predicted = [f"{sum(column):,}" for column in zip(*counts, strict=True)]
+    return {"names": names, "rows": rows, "predicted": predicted}
 
 
 def _calibration(evaluation: Document) -> str:
@@ -184,15 +187,22 @@ def _weeks(rows: Sequence[Document]) -> str:
     return lines_chart(labels, series, "Errors by week")
 
 
-def _candidates(model: MLModel) -> list[dict[str, str]]:
+def compared_by(auto: Document) -> str:
+    """The key of the loss by which the learner ``auto`` chose among its candidates."""
+    found: str = auto.get("comparedBy", "validationLoss")
+    return found
+
+
+def _candidates(model: MLModel) -> list[dict[str, Any]]:
+    auto = model.training.get("auto", {})
     rows = []
-    for one in model.training.get("auto", {}).get("candidates", []):
+    for one in auto.get("candidates", []):
         metrics = ", ".join(f"{name} {number(value)}" for name, value in one.get("validation", {}).items())
         rows.append(
             {
                 "learner": one["learner"],
                 "kept": one["learner"] == model.learner,
-                "loss": number(one.get("validationLoss")),
+                "loss": number(one.get(compared_by(auto))),
                 "metrics": metrics or plain(one.get("refused", "")),
             }
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow.sdk import Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule
 
 from nightcast.alerts import DeadlineDAG, FailureNotifier, RunFailureNotifier, nightly_deadline
+from nightcast.operators.choose import ChooseModelOperator
 from nightcast.operators.evaluate import EvaluateModelOperator
 from nightcast.operators.insights import ComputeInsightsOperator
 from nightcast.operators.predict import BatchPredictOperator
@@ -44,6 +45,12 @@ them fail the run. A failed run leaves no predictions visible.
 
 POOL = "redshift"
 FOREVER = datetime(2008, 1, 1)
+TRAINING = (
+    "datasource.create_schema",
+    "datasource.compute_insights",
+    "ml_model.train_model",
+    "ml_model.evaluate_model",
+)
 
 with DeadlineDAG(
     dag_id="sales_forecast",
@@ -71,6 +78,14 @@ with DeadlineDAG(
 ) as dag:
     period = ResolvePeriodOperator(task_id="resolve_period")
 
+    with TaskGroup("ml_model", tooltip="Train and evaluate, or let the champion score") as ml_model:
+        choice = ChooseModelOperator(
+            task_id="choose_model",
+            training=TRAINING,
+            training_data=["datasource.unload_training"],
+            promotion="ml_model.evaluate_model",
+        )
+
     with TaskGroup("datasource", tooltip="Unload from Redshift; schema and statistics"):
         unload_training = RedshiftUnloadOperator(
             task_id="unload_training", query="sales_forecast/training.sql", dataset="training", pool=POOL
@@ -89,7 +104,7 @@ with DeadlineDAG(
             task_id="compute_insights", manifest=unload_training.task_id, schema=schema.task_id
         )
 
-    with TaskGroup("ml_model", tooltip="Train on the first 70 %, evaluate on the rest"):
+    with ml_model:
         model = TrainModelOperator(
             task_id="train_model",
             manifest=unload_training.task_id,
@@ -110,24 +125,27 @@ with DeadlineDAG(
             manifest=unload_scoring.task_id,
             training_manifest=unload_training.task_id,
             schema=schema.task_id,
-            model=model.task_id,
-            # The scoring unload is skipped where the training datasource is scored.
-            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+            model=[model.task_id, (choice.task_id, "model")],
+            champion=choice.task_id,
+            # What is not needed is skipped: the scoring unload, or the training.
+            trigger_rule=TriggerRule.NONE_FAILED,
         )
         publication = PublishRunOperator(
             task_id="publish",
             prediction=prediction.task_id,
             artifacts={
-                "schema": schema.task_id,
-                "insights": insights.task_id,
-                "data-alerts": (insights.task_id, "data_alerts"),
-                "recipe": (model.task_id, "recipe"),
-                "model": model.task_id,
-                "evaluation": evaluation.task_id,
+                "champion": choice.task_id,
+                "schema": [schema.task_id],
+                "insights": [insights.task_id],
+                "data-alerts": [(insights.task_id, "data_alerts")],
+                "recipe": [(model.task_id, "recipe")],
+                "model": [model.task_id],
+                "evaluation": [evaluation.task_id],
             },
             outlets=[Asset(name="sales_forecast_predictions", uri="nightcast://sales_forecast/predictions")],
+            trigger_rule=TriggerRule.NONE_FAILED,
         )
 
-    period >> [unload_training, unload_scoring]
-    unload_training >> schema >> insights >> model >> [evaluation, prediction] >> publication
-    unload_scoring >> prediction
+    period >> choice >> unload_training >> schema >> insights >> model >> evaluation
+    period >> unload_scoring
+    [unload_training, unload_scoring, evaluation] >> prediction >> publication

@@ -15,6 +15,8 @@ from nightcast.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from nightcast.period import Period
+
 
 class ResolvePeriodOperator(BaseOperator):
     """
@@ -58,7 +60,13 @@ class ResolvePeriodOperator(BaseOperator):
                 "end": period.end.isoformat(),
                 "source": period.source,
                 "reason": reason,
+                "previous": _facts(period.previous),
+                "next": _facts(period.next),
             },
             "dates": dates.facts(),
             "sql": sql,
         }
+
+
+def _facts(period: Period) -> dict[str, str]:
+    return {"label": period.label, "start": period.start.isoformat(), "end": period.end.isoformat()}

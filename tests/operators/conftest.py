@@ -46,6 +46,7 @@ def run_facts(request) -> dict[str, Any]:
         "run_key": name,
         "run_type": "manual",
         "base": f"s3://nightcast/tests/{name}/",
+        "root": f"s3://nightcast/tests/{name}",
         "registry": f"s3://nightcast/tests/{name}/registry",
         "period": {
             "label": "2008-12-31",

@@ -6,11 +6,11 @@ import json
 
 import pytest
 from airflow.sdk.exceptions import DownstreamTasksSkipped
-from registry_entries import entry
 
 from nightcast.operators.base import storage_of
 from nightcast.operators.choose import ChooseModelOperator
 from nightcast.registry.model_registry import ModelRegistry
+from registry_entries import entry
 
 
 @pytest.fixture

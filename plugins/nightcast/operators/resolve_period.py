@@ -53,6 +53,7 @@ class ResolvePeriodOperator(BaseOperator):
             "run_key": key,
             "run_type": dates.run_type,
             "base": layout.base,
+            "root": layout.pipeline_root,
             "registry": layout.registry,
             "period": {
                 "label": period.label,

@@ -91,6 +91,11 @@ class RunLayout:
         return self.base + "/".join(pieces)
 
     @property
+    def pipeline_root(self) -> str:
+        """Where all runs of the pipeline lie, and what they share."""
+        return f"{self.root.rstrip('/')}/{self.pipeline}"
+
+    @property
     def registry(self) -> str:
         """Root of the pipeline's model registry, which all its runs share."""
-        return f"{self.root.rstrip('/')}/{self.pipeline}/registry"
+        return f"{self.pipeline_root}/registry"

@@ -70,6 +70,10 @@ class EvaluationError(NightcastError):
     """An ML model can not be evaluated on these records."""
 
 
+class DataRefusedError(NightcastError):
+    """The data are not to be learnt from, by a policy that the user has chosen."""
+
+
 class PredictionError(NightcastError):
     """A batch prediction can not be made."""
 

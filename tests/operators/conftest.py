@@ -22,6 +22,9 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
 
+    def get_first_reschedule_date(self, context: Any) -> None:
+        return None
+
 
 class StateStore(dict[str, Any]):
     """Airflow 3.3's task_state_store, in memory."""
@@ -43,8 +46,16 @@ def run_facts(request) -> dict[str, Any]:
         "run_key": name,
         "run_type": "manual",
         "base": f"s3://nightcast/tests/{name}/",
+        "root": f"s3://nightcast/tests/{name}",
         "registry": f"s3://nightcast/tests/{name}/registry",
-        "period": {"label": "2008-12-31", "start": "2008-12-31", "end": "2009-01-01", "source": "params"},
+        "period": {
+            "label": "2008-12-31",
+            "start": "2008-12-31",
+            "end": "2009-01-01",
+            "source": "params",
+            "previous": {"label": "2008-12-30", "start": "2008-12-30", "end": "2008-12-31"},
+            "next": {"label": "2009-01-01", "start": "2009-01-01", "end": "2009-01-02"},
+        },
         "dates": {"run_type": "manual", "run_after": "2009-01-01T02:00:00+00:00"},
         "sql": {"period_start": "2008-12-31 00:00:00", "period_end": "2009-01-01 00:00:00"},
     }

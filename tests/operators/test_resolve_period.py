@@ -49,6 +49,8 @@ def test_a_scheduled_runs_facts(resolve):
         "end": "2024-03-05",
         "source": "data interval",
         "reason": "the data interval [2024-03-04T02:00:00+00:00, 2024-03-05T02:00:00+00:00) of this scheduled run",
+        "previous": {"label": "2024-03-03", "start": "2024-03-03", "end": "2024-03-04"},
+        "next": {"label": "2024-03-05", "start": "2024-03-05", "end": "2024-03-06"},
     }
     assert run["dates"] == {
         "run_type": "scheduled",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nightcast.artifacts import ArtifactRef
 
 
-# The id of the task that returned a value by XCom, that id and a key, or the value itself.
+# The id of the task that returned a value by XCom, that id and a key, or the value itself; or a list of these, of which
+# the first that gave something counts.
 Returned = Any
 
 COMPUTE_CONNECTION = "nightcast_compute"
@@ -110,13 +111,29 @@ class StageOperator(BaseOperator):
 
 
 def pulled(context: Context, returned: Returned) -> Any:
-    """What a task of this run returned: by its id, by id and key, or as it is."""
+    """What a task of this run returned: by its id, by id and key, or as it is.
+
+    Of a list it is the first that gave something; tasks that were skipped give nothing.
+    """
+    if isinstance(returned, list):
+        given = (pulled(context, one) for one in returned if not _is_skipped(context, one))
+        return next((value for value in given if value is not None), None)
     if isinstance(returned, str):
         return context["ti"].xcom_pull(task_ids=returned)
     if isinstance(returned, tuple):
         task_id, key = returned
         return context["ti"].xcom_pull(task_ids=task_id, key=key)
     return returned
+
+
+def _is_skipped(context: Context, returned: Returned) -> bool:
+    """Whether it is of a skipped task; what such a task returned before its run was cleared may still lie there."""
+    task_id = returned[0] if isinstance(returned, tuple) else returned
+    if not isinstance(task_id, str):
+        return False
+    ti, run = context["ti"], context["dag_run"]
+    states = ti.get_task_states(run.dag_id, task_ids=[task_id], run_ids=[run.run_id])
+    return "skipped" in [str(getattr(one, "value", one)) for one in states.get(run.run_id, {}).values()]
 
 
 @contextmanager

@@ -31,6 +31,10 @@ class FindChampionOperator(StageOperator):
 
     def run_stage(self, stage: Stage) -> ArtifactRef:
         """Write ``champion.json``."""
+        return stage.storage.write_bytes(stage.place("champion.json"), to_json_bytes(self.document(stage)), JSON)
+
+    def document(self, stage: Stage) -> dict[str, Any]:
+        """Find the champion and push its model; what ``champion.json`` says."""
         name = model_name_of(stage, self.model_name)
         champion = champion_of(stage, name)
         if champion is None:
@@ -39,13 +43,12 @@ class FindChampionOperator(StageOperator):
             entry = champion.entry
             self.log.info("champion as of %s: %s, %s %s", cut_off_of(stage), entry.key, entry.metric_name, entry.metric)
             stage.context["ti"].xcom_push(key="model", value=dict(entry.model))
-        document = {
+        return {
             "asOf": cut_off_of(stage).isoformat(),
             "modelName": name,
             "champion": None if champion is None else champion.entry.document(),
             "registryEntry": None if champion is None else champion.reference,
         }
-        return stage.storage.write_bytes(stage.place("champion.json"), to_json_bytes(document), JSON)
 
 
 def champion_of(stage: Stage, model_name: str) -> Promotion | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from nightcast.warehouse.manifest import Manifest, read_manifest
 from nightcast.warehouse.statements import UnloadFormat, UnloadOptions
 
 if TYPE_CHECKING:
-    from nightcast.datasource.parts import Datasource
+    from nightcast.datasource.parts import Datasource, Part
+    from nightcast.datasource.schema import Schema
     from nightcast.mlmodel.model import MLModel
     from nightcast.operators.base import Returned, Stage
 
@@ -31,14 +33,44 @@ def datasource_of(stage: Stage, manifest: Returned, schema: Returned) -> Datasou
     SchemaError
         If the unloaded columns are not the schema's; the target may be absent.
     """
-    from nightcast.datasource.parts import Datasource, Part
+    from nightcast.datasource.parts import Datasource
     from nightcast.datasource.schema import Schema
     from nightcast.datasource.schema_fit import fitted
 
     known = Schema.from_json(stage.storage.read_artifact(stage.pull(schema)).decode())
     unloaded = manifest_of(stage, manifest)
-    options = UnloadOptions(format=UnloadFormat(stage.pull(manifest)["format"]))
-    parts = tuple(
+    columns = [column.name for column in unloaded.columns]
+    return Datasource(fitted(known, columns, unloaded.uri), parts_of(unloaded, stage.pull(manifest)["format"]))
+
+
+def datasource_as_known(known: Schema, unloaded: Manifest, unload_format: str) -> Datasource:
+    """The unloaded parts with a schema from elsewhere, such as that of a model of an earlier run.
+
+    Columns that the schema does not know are excluded attributes, of the types that their Redshift types tell.
+    Attributes that were not unloaded are left out.
+    """
+    from nightcast.datasource.parts import Datasource
+    from nightcast.datasource.schema import Schema
+
+    types = {attribute.name: attribute for attribute in known.attributes}
+    found = Schema.from_columns([(column.name, column.base) for column in unloaded.columns])
+    names = set(found.names)
+    schema = replace(
+        found,
+        attributes=tuple(types.get(attribute.name, attribute) for attribute in found.attributes),
+        target=known.target if known.target in names else None,
+        row_id=known.row_id if known.row_id in names else None,
+        excluded=tuple(name for name in found.names if name in known.excluded or name not in types),
+    )
+    return Datasource(schema, parts_of(unloaded, unload_format))
+
+
+def parts_of(unloaded: Manifest, unload_format: str) -> tuple[Part, ...]:
+    """The files of a manifest."""
+    from nightcast.datasource.parts import Part
+
+    options = UnloadOptions(format=UnloadFormat(unload_format))
+    return tuple(
         Part(
             uri=entry.uri,
             records=entry.records,
@@ -49,8 +81,6 @@ def datasource_of(stage: Stage, manifest: Returned, schema: Returned) -> Datasou
         )
         for entry in unloaded.entries
     )
-    columns = [column.name for column in unloaded.columns]
-    return Datasource(schema=fitted(known, columns, unloaded.uri), parts=parts)
 
 
 @contextmanager

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nightcast.artifacts import GZIP, JSON, ArtifactRef
+from nightcast.errors import DataRefusedError
 from nightcast.operators.base import Returned, Stage, StageOperator
+from nightcast.operators.skipping import end_and_skip
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from nightcast.datasource.data_alerts import DataAlert
     from nightcast.datasource.insights import Insights
     from nightcast.datasource.schema import Schema
 
@@ -23,14 +29,37 @@ class ComputeInsightsOperator(StageOperator):
     with the cuts of a chronological one. Pushes the reference of ``data-alerts.json`` under the key ``data_alerts``.
     Records that can not be read are left out and laid below ``rejected/``.
 
+    Data alerts and drift since the champion's training records may fail the run or skip the training, as the Params
+    ``on_data_alerts`` and ``on_drift`` say; ``gate.json`` then tells why, and its reference is pushed under ``gate``.
+
     :param manifest: what the unload task returned.
     :param schema: reference of ``schema.json``.
+    :param champion: reference of the champion's ``model/model.json``; None where there is none.
+    :param training: ids of the tasks to skip where the data are not to be learnt from.
     """
 
-    def __init__(self, *, manifest: Returned, schema: Returned, **kwargs: Any) -> None:
+    inherits_from_skipmixin = True
+
+    def __init__(
+        self,
+        *,
+        manifest: Returned,
+        schema: Returned,
+        champion: Returned = None,
+        training: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.manifest = manifest
         self.schema = schema
+        self.champion = champion
+        self.training = tuple(training)
+
+    def execute(self, context: Context) -> Any:
+        """Compute; skip the training where the data are not to be learnt from."""
+        self._skipped: tuple[str, ...] = ()
+        reference = super().execute(context)
+        return end_and_skip(context, reference, self._skipped)
 
     def run_stage(self, stage: Stage) -> ArtifactRef:
         """Write ``rejected/``, ``data-alerts.json`` and ``insights.json``."""
@@ -57,7 +86,8 @@ class ComputeInsightsOperator(StageOperator):
             insights.rearrangement.to_json(),
         )
         self._lay_rejects(stage, insights)
-        self._alert(stage, insights, datasource.schema)
+        alerts = self._alert(stage, insights, datasource.schema)
+        self._check(stage, insights, datasource.schema, alerts)
         return stage.storage.write_bytes(
             stage.place("insights.json"), insights.to_json().encode(), JSON, rows=insights.records
         )
@@ -80,7 +110,7 @@ class ComputeInsightsOperator(StageOperator):
                 stage.place(_REJECTED, ""),
             )
 
-    def _alert(self, stage: Stage, insights: Insights, schema: Schema) -> None:
+    def _alert(self, stage: Stage, insights: Insights, schema: Schema) -> list[DataAlert]:
         """Tell what is remarkable about the data, in the log and in ``data-alerts.json``."""
         from nightcast.datasource.data_alerts import WARNING, alerts_json, data_alerts
 
@@ -92,3 +122,27 @@ class ComputeInsightsOperator(StageOperator):
             stage.place("data-alerts.json"), alerts_json(alerts).encode(), JSON, rows=len(alerts)
         )
         stage.context["ti"].xcom_push(key="data_alerts", value=written)
+        return alerts
+
+    def _check(self, stage: Stage, insights: Insights, schema: Schema, alerts: list[DataAlert]) -> None:
+        """Fail, or skip the training, where a policy says so about these data."""
+        from nightcast.evaluation.data_check import Decision
+        from nightcast.evaluation.gate import refuse_data
+        from nightcast.evaluation.gate_settings import Policy
+        from nightcast.operators.data_check import drift_of
+
+        settings = stage.settings.gate.gate()
+        looks = settings.drift is not Policy.WARN
+        drift = drift_of(stage, insights, schema, self.champion, self.log) if looks else None
+        refused = refuse_data(settings, alerts, drift)
+        if refused is None:
+            return
+        written = stage.storage.write_bytes(stage.place("gate.json"), refused.to_json().encode(), JSON)
+        if refused.decision is Decision.FAIL:
+            raise DataRefusedError(
+                f"{refused.reason} See {written['uri']}; correct data or query, or set on_data_alerts and on_drift "
+                "to warn or skip."
+            )
+        self.log.warning("%s", refused.reason)
+        stage.context["ti"].xcom_push(key="gate", value=written)
+        self._skipped = self.training

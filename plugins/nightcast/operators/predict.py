@@ -6,11 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nightcast.artifacts import GZIP, JSON, ArtifactRef, object_id, to_json_bytes
+from nightcast.artifacts import GZIP, JSON, ArtifactRef, finite, object_id, to_json_bytes
 from nightcast.errors import PredictionError
 from nightcast.operators.base import Returned, Stage, StageOperator
+from nightcast.operators.choose import chosen_document
 
 if TYPE_CHECKING:
+    from nightcast.datasource.parts import Datasource
+    from nightcast.mlmodel.model import MLModel
     from nightcast.prediction.batch import BatchPrediction
 
 STAGING = "unpublished"
@@ -25,36 +28,50 @@ class BatchPredictOperator(StageOperator):
 
     :param manifest: what the unload task of the scored records returned; None or empty: ``training_manifest``.
     :param training_manifest: what the unload task of the training records returned.
-    :param schema: reference of ``schema.json``.
-    :param model: reference of ``model/model.json``.
+    :param schema: reference of ``schema.json``, for a model that this run has trained.
+    :param model: reference of ``model/model.json``, or a list of what may give it: the promoted model, else the
+        champion, else the model that was trained.
+    :param champion: reference of ``champion.json``; None where the run can only score by its own model. The champion
+        reads the records by the schema that it was trained with.
     """
 
     def __init__(
-        self, *, manifest: Returned, training_manifest: Returned, schema: Returned, model: Returned, **kwargs: Any
+        self,
+        *,
+        manifest: Returned,
+        training_manifest: Returned,
+        schema: Returned,
+        model: Returned,
+        champion: Returned = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.manifest = manifest
         self.training_manifest = training_manifest
         self.schema = schema
         self.model = model
+        self.champion = champion
 
     def run_stage(self, stage: Stage) -> ArtifactRef:
         """Write result files and rejected records below ``unpublished/``, and ``batch-prediction.json``."""
         from nightcast.compute import local_compute, mapper_for
-        from nightcast.operators.inputs import datasource_of, model_of
+        from nightcast.operators.inputs import model_of
         from nightcast.prediction.batch import predict
 
-        scored = stage.pull(self.manifest) or stage.pull(self.training_manifest)
-        datasource = datasource_of(stage, scored, self.schema)
+        reference = stage.pull(self.model)
+        if reference is None:
+            raise PredictionError(
+                "there is no model to score with: none was trained in this run, and there is no champion as of its "
+                "period. Trigger it again with the Params retrain=every_run, on_data_alerts=warn and on_drift=warn."
+            )
+        scored = stage.pull([self.manifest, self.training_manifest])
+        scoring = scoring_model(stage, reference, self.champion)
         # Derived from what goes in: the same run again writes the same file names.
-        trained = stage.pull(self.model)
-        bp_id = object_id("bp", stage.run["pipeline"], stage.run["period"]["label"], trained["sha256"])
-        with TemporaryDirectory(prefix="nightcast-predictions-") as folder:
-            with (
-                model_of(stage, trained) as model,
-                # The result files are written to this machine's disk, which a cluster's workers do not share.
-                mapper_for(len(datasource.parts), datasource.records, compute=local_compute(stage.compute)) as mapper,
-            ):
+        bp_id = object_id("bp", stage.run["pipeline"], stage.run["period"]["label"], reference["sha256"])
+        with TemporaryDirectory(prefix="nightcast-predictions-") as folder, model_of(stage, reference) as model:
+            datasource = self._datasource(stage, scored, model, trained=scoring["trainedByThisRun"])
+            # The result files are written to this machine's disk, which a cluster's workers do not share.
+            with mapper_for(len(datasource.parts), datasource.records, compute=local_compute(stage.compute)) as mapper:
                 result = predict(
                     model,
                     datasource,
@@ -64,12 +81,22 @@ class BatchPredictOperator(StageOperator):
                     mapper,
                     level=stage.settings.prediction.intervals,
                 )
-            facts = self._lay(stage, result, bp_id)
+            facts = {**self._lay(stage, result, bp_id), "model": {**scoring, **_told_by(model)}}
         self._refuse_too_many_failures(stage, result)
-        self.log.info("records seen %s, records failed to process %s", result.records_seen, result.records_failed)
+        self.log.info(
+            "records seen %s, records failed to process %s; scored by the model of run %s, cut-off %s",
+            *(result.records_seen, result.records_failed, scoring["runKey"], scoring["trainingCutOff"]),
+        )
         return stage.storage.write_bytes(
             stage.place("batch-prediction.json"), to_json_bytes(facts), JSON, rows=result.records_seen
         )
+
+    def _datasource(self, stage: Stage, scored: Any, model: MLModel, *, trained: bool) -> Datasource:
+        from nightcast.operators.inputs import datasource_as_known, datasource_of, manifest_of
+
+        if trained:
+            return datasource_of(stage, scored, self.schema)
+        return datasource_as_known(model.schema, manifest_of(stage, scored), scored["format"])
 
     @staticmethod
     def _refuse_too_many_failures(stage: Stage, result: BatchPrediction) -> None:
@@ -102,3 +129,25 @@ class BatchPredictOperator(StageOperator):
             "results": files,
             "rejected": rejected,
         }
+
+
+def scoring_model(stage: Stage, reference: ArtifactRef, champion: Returned) -> dict[str, Any]:
+    """Which model scores, by which run it was trained, and on sales before which day (UTC)."""
+    entry = chosen_document(stage, champion)["champion"] if champion is not None else None
+    if entry is not None and entry["model"]["uri"] == reference["uri"]:
+        origin = {"runKey": entry["runKey"], "trainingCutOff": entry["trainingCutOff"]}
+    else:
+        origin = {"runKey": stage.run["run_key"], "trainingCutOff": stage.run["period"]["end"]}
+    trained = origin["runKey"] == stage.run["run_key"]
+    return {"uri": reference["uri"], "sha256": reference["sha256"], "trainedByThisRun": trained, **origin}
+
+
+def _told_by(model: MLModel) -> dict[str, Any]:
+    """What the accuracy of the predictions will be measured with, when the actual values are known."""
+    training = model.training
+    usual = (
+        {"classCounts": dict(training["classCounts"])}
+        if "classCounts" in training
+        else {"targetMean": finite(training["targetMean"])}
+    )
+    return {"target": model.target.name, "rowId": model.schema.row_id, "training": usual}

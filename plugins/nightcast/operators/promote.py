@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from nightcast.registry.documents import RegistryEntry
 
 PROMOTE = "promote"
+APPROVE, REJECT = "Approve", "Reject"
+# What the notifier of refused promotions listens to.
+REFUSED = "refused"
 
 
 class PromoteModelOperator(StageOperator):
     """
     Promote the run's model by writing it to the registry, if the gate has decided so.
 
-    Returns the reference of the registry's entry, or that of ``gate.json`` where the model is not promoted. Set
+    Returns the reference of the registry's entry, or that of ``gate.json`` where the model is not promoted. Pushes the
+    promoted model under the key ``model``, and a refusal, as ``decision`` and ``reason``, under ``refusal``. Set
     ``max_active_tis_per_dag=1``: the registry keeps all promotions, however many come at once, but with one at a time
     the logs tell in order who became champion.
 
@@ -31,6 +35,7 @@ class PromoteModelOperator(StageOperator):
     :param gate: reference of ``gate.json``, an object with ``decision`` (``promote``, or anything else) and ``reason``.
     :param model: reference of ``model/model.json``.
     :param evaluation: reference of ``evaluation.json``.
+    :param approval: what the task returned that has asked a person; None, or skipped, where nobody was asked.
     :param model_name: among which models it becomes champion; the pipeline's id by default.
     """
 
@@ -39,12 +44,20 @@ class PromoteModelOperator(StageOperator):
     publishes = True
 
     def __init__(
-        self, *, gate: Returned, model: Returned, evaluation: Returned, model_name: str | None = None, **kwargs: Any
+        self,
+        *,
+        gate: Returned,
+        model: Returned,
+        evaluation: Returned,
+        approval: Returned = None,
+        model_name: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.gate = gate
         self.model = model
         self.evaluation = evaluation
+        self.approval = approval
         self.model_name = model_name
 
     def run_stage(self, stage: Stage) -> ArtifactRef:
@@ -56,6 +69,7 @@ class PromoteModelOperator(StageOperator):
                 f"{decided['uri']} has no 'decision': the gate writes an object with 'decision' and 'reason'."
             )
         name = model_name_of(stage, self.model_name)
+        decision = _approved(decision, stage.pull([self.approval]))
         if decision["decision"] != PROMOTE:
             self.log.info(
                 "%s is not promoted: %s (%s)",
@@ -63,10 +77,13 @@ class PromoteModelOperator(StageOperator):
                 decision["decision"],
                 decision.get("reason") or "no reason is given",
             )
+            refusal = {"decision": REFUSED, "reason": decision.get("reason")}
+            stage.context["ti"].xcom_push(key="refusal", value=refusal)
             self._withdraw_what_was_replaced(stage, name)
             return decided
         entry = self._entry(stage, name, decision)
         reference = registry_of(stage).promote(entry)
+        stage.context["ti"].xcom_push(key="model", value=dict(entry.model))
         self.log.info("promoted %s, %s: %s", name, entry.key, reference["uri"])
         self._tell_who_goes_before(stage, entry)
         return reference
@@ -124,6 +141,17 @@ class PromoteModelOperator(StageOperator):
         reason = "its run was cleared and has trained another model in its place, which was not promoted"
         registry.withdraw(name, key, reason, datetime.now(UTC))
         self.log.warning("withdrew the model that this run had promoted before: %s", reason)
+
+
+def _approved(decision: dict[str, Any], answer: Any) -> dict[str, Any]:
+    """The decision after a person was asked; as it is where nobody was."""
+    if answer is None or decision["decision"] != PROMOTE:
+        return decision
+    by = (answer.get("responded_by_user") or {}).get("name")
+    if answer["chosen_options"] == [APPROVE]:
+        return {**decision, "approvedBy": by}
+    who = f"{by} has rejected it" if by else "nobody has approved it in time"
+    return {**decision, "decision": "keep", "reason": f"Not promoted: {who}."}
 
 
 def _read(stage: Stage, reference: ArtifactRef) -> dict[str, Any]:

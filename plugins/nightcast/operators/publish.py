@@ -26,8 +26,9 @@ class PublishRunOperator(StageOperator):
     on the way, no prediction stays visible. Returns the reference of ``run.json`` (``rows``: records seen).
 
     :param prediction: reference of ``batch-prediction.json``.
-    :param artifacts: references of the run's other artifacts by name: ``schema``, ``insights``, ``recipe``,
-        ``model``, ``evaluation``; the report shows them.
+    :param artifacts: references of the run's other artifacts by name, such as ``schema``, ``insights``, ``recipe``,
+        ``model`` and ``evaluation``; the report shows them. A list names what may give one, or nothing: a run in which
+        the champion scores has made few of them.
     """
 
     publishes = True
@@ -43,7 +44,8 @@ class PublishRunOperator(StageOperator):
 
         facts = json.loads(stage.storage.read_artifact(stage.pull(self.prediction)))
         run = self._facts_of_the_run(stage, facts)
-        artifacts = {name: stage.pull(returned) for name, returned in self.artifacts.items()}
+        pulled = {name: stage.pull(returned) for name, returned in self.artifacts.items()}
+        artifacts = {name: reference for name, reference in pulled.items() if reference is not None}
         contents = {name: json.loads(stage.storage.read_artifact(ref)) for name, ref in artifacts.items()}
         laid = self._where_they_lie(stage, facts)
         page = render_report(run, contents, self._first_predictions(stage, laid))
@@ -106,6 +108,7 @@ class PublishRunOperator(StageOperator):
             "batchPrediction": {
                 name: facts[name] for name in ("batchPredictionId", "totalRecordCount", "invalidRecordCount")
             },
+            "model": facts["model"],
         }
 
     @staticmethod

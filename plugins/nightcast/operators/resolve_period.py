@@ -15,6 +15,8 @@ from nightcast.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from nightcast.period import Period
+
 
 class ResolvePeriodOperator(BaseOperator):
     """
@@ -51,6 +53,7 @@ class ResolvePeriodOperator(BaseOperator):
             "run_key": key,
             "run_type": dates.run_type,
             "base": layout.base,
+            "root": layout.pipeline_root,
             "registry": layout.registry,
             "period": {
                 "label": period.label,
@@ -58,7 +61,13 @@ class ResolvePeriodOperator(BaseOperator):
                 "end": period.end.isoformat(),
                 "source": period.source,
                 "reason": reason,
+                "previous": _facts(period.previous),
+                "next": _facts(period.next),
             },
             "dates": dates.facts(),
             "sql": sql,
         }
+
+
+def _facts(period: Period) -> dict[str, str]:
+    return {"label": period.label, "start": period.start.isoformat(), "end": period.end.isoformat()}

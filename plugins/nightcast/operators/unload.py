@@ -164,7 +164,7 @@ class RedshiftUnloadOperator(RedshiftDataOperator):
                 yield
             except RedshiftDataQueryFailedError as error:
                 answer = self.hook.conn.describe_statement(Id=self.statement_id).get("Error") or str(error)
-                if _TRANSIENT.search(answer):
+                if is_transient(answer):
                     raise
                 raise UnloadError(
                     f"Redshift refused statement {self.statement_id} of task {self.task_id}: {answer} "
@@ -215,3 +215,8 @@ class RedshiftUnloadOperator(RedshiftDataOperator):
             "columns": {column.name: column.base for column in manifest.columns} if few else None,
             "format": str(options.format),
         }
+
+
+def is_transient(answer: str) -> bool:
+    """Whether Redshift's answer is of a kind that a minute later may not come again."""
+    return bool(_TRANSIENT.search(answer))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nightcast.report.charts import bar, histogram, number
+from nightcast.report.gate_section import accuracy_section, gate_section
 from nightcast.report.headline import headline
 from nightcast.report.templates import template
 
@@ -33,7 +34,8 @@ def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, An
     run
         What ``run.json`` says of run, period, settings and batch prediction.
     contents
-        The read artifacts ``schema``, ``insights``, ``recipe``, ``model`` and ``evaluation``.
+        The read artifacts ``schema``, ``insights``, ``recipe``, ``model`` and ``evaluation``, none of which there is
+        where the champion scored without a training; and ``gate`` and ``accuracy`` if there are any.
     predictions
         Header and first lines of the first result file.
 
@@ -42,27 +44,45 @@ def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, An
     str
         A whole HTML document.
     """
-    insights, evaluation = contents["insights"], contents["evaluation"]
     header = next(csv.reader(predictions[:1])) if predictions else []
-    target = insights["attributes"][insights["target"]]
-    residuals = evaluation.get("residuals", {}).get("histogram")
     return template("page.html.jinja").render(
         run=run,
-        insights=insights,
-        evaluation=evaluation,
-        headline=headline(evaluation),
-        others=_others(evaluation["otherMetrics"]),
-        confusion=_confusion(evaluation.get("confusion")),
-        coverage=evaluation.get("intervals", []),
-        attributes=_attributes(contents["schema"], insights),
-        target_chart=_chart(target.get("histogram"), f"Distribution of {insights['target']}"),
-        target_summary=_SUMMARIES[_type_of(contents["schema"], insights["target"])](target, insights["records"]),
-        residual_chart=_chart(residuals, "Residuals", mark=0.0),
-        outside=residuals["below"] + residuals["above"] if residuals else 0,
-        recipe=json.dumps(contents["recipe"], indent=2, ensure_ascii=False),
+        **_evaluated(contents.get("evaluation")),
+        **_trained_on(contents.get("schema", {}), contents.get("insights")),
+        gate=gate_section(contents["gate"]) if "gate" in contents else "",
+        accuracy=accuracy_section(contents["accuracy"]) if "accuracy" in contents else "",
+        recipe=json.dumps(contents["recipe"], indent=2, ensure_ascii=False) if "recipe" in contents else "",
         header=header,
         predictions=[next(csv.reader([line])) if line else [] for line in predictions[1:]],
     )
+
+
+def _evaluated(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
+    if evaluation is None:
+        return {"evaluation": None}
+    residuals = evaluation.get("residuals", {}).get("histogram")
+    return {
+        "evaluation": evaluation,
+        "headline": headline(evaluation),
+        "others": _others(evaluation["otherMetrics"]),
+        "confusion": _confusion(evaluation.get("confusion")),
+        "coverage": evaluation.get("intervals", []),
+        "residual_chart": _chart(residuals, "Residuals", mark=0.0),
+        "outside": residuals["below"] + residuals["above"] if residuals else 0,
+    }
+
+
+def _trained_on(schema: Mapping[str, Any], insights: Mapping[str, Any] | None) -> dict[str, Any]:
+    if insights is None:
+        return {"insights": None}
+    name = insights["target"]
+    target = insights["attributes"][name]
+    return {
+        "insights": insights,
+        "attributes": _attributes(schema, insights),
+        "target_chart": _chart(target.get("histogram"), f"Distribution of {name}"),
+        "target_summary": _SUMMARIES[_type_of(schema, name)](target, insights["records"]),
+    }
 
 
 def _others(metrics: Mapping[str, Any]) -> str:

@@ -31,15 +31,10 @@ def run_summary(storage: Storage, uri: str) -> str:
         If there is no published run.
     """
     run = read_run(storage, uri)
-    evaluation = json.loads(storage.read_artifact(run["artifacts"]["evaluation"]))
-    judged = headline(evaluation)
-    value = "undefined" if judged.value is None else f"{judged.value:.6g}"
     prediction = run["batchPrediction"]
     lines = [
         f"Run            {run['pipeline']}, sales period {run['period']['label']} ({run['run_id']})",
-        f"Records        {run['artifacts']['insights']['rows']:,} in the training datasource",
-        f"{judged.name:<14} {value} on {evaluation['recordsSeen']:,} held-out records; "
-        f"{judged.baseline_name}: {judged.baseline:.6g}, so {judged.verdict}",
+        *_model_lines(storage, run),
         f"Predictions    {prediction['totalRecordCount']:,} records seen, "
         f"{prediction['invalidRecordCount']:,} records failed to process",
         *(f"               {line}" for line in _first_lines(storage, run)),
@@ -79,6 +74,27 @@ def read_run(storage: Storage, uri: str) -> dict[str, Any]:
     if storage.size(location) is None:
         raise ReportError(f"{location} does not exist: the run has not ended well, or lies elsewhere.")
     return dict(json.loads(storage.read_bytes(location)))
+
+
+def _model_lines(storage: Storage, run: dict[str, Any]) -> list[str]:
+    """What the run trained and how good it is, and which model scored."""
+    artifacts, lines = run["artifacts"], []
+    if "insights" in artifacts:
+        lines.append(f"Records        {artifacts['insights']['rows']:,} in the training datasource")
+    if "evaluation" in artifacts:
+        evaluation = json.loads(storage.read_artifact(artifacts["evaluation"]))
+        judged = headline(evaluation)
+        value = "undefined" if judged.value is None else f"{judged.value:.6g}"
+        lines.append(
+            f"{judged.name:<14} {value} on {evaluation['recordsSeen']:,} held-out records; "
+            f"{judged.baseline_name}: {judged.baseline:.6g}, so {judged.verdict}"
+        )
+    if "gate" in artifacts:
+        lines.append(f"Gate           {json.loads(storage.read_artifact(artifacts['gate']))['reason']}")
+    scored = run.get("model")
+    if scored and not scored["trainedByThisRun"]:
+        lines.append(f"Scored by      the champion, of run {scored['runKey']}, cut-off {scored['trainingCutOff']}")
+    return lines
 
 
 def _first_lines(storage: Storage, run: dict[str, Any]) -> list[str]:

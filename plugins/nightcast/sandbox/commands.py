@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcast.errors import NightcastError
+from nightcast.report.accuracy_files import accuracy_table, read_rows
 from nightcast.report.summary import copy_run, run_summary
 from nightcast.sandbox.processes import StackError
 from nightcast.sandbox.stack import BUCKET, Stack, say
@@ -96,6 +97,10 @@ def backfill_periods(project: Path, first: date, last: date) -> int:
         ok = _follow(stack, runs)
         say("")
         _show(stack, _runs_published(stack))
+        rows = read_rows(_storage(stack), f"s3://{BUCKET}/forecasts/{DAG}")
+        if rows:
+            say("accuracy of the predictions, by the period that they were made for")
+            say(accuracy_table(rows))
     return 0 if ok else 1
 
 

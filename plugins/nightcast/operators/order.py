@@ -1,0 +1,116 @@
+"""The order between runs: a run looks at what the run of the previous period has done, so it lets that one go first.
+
+Only a run that is under way is waited for. Queued ones are not: of a backfill that runs backwards, or of one whose runs
+are all queued behind this one, they would wait for this run. Nor are runs by hand, and these wait for nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from nightcast.run_dates import RunDates, run_dates
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_ORDERED = ("scheduled", "backfill")
+_FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
+_POLL_SECONDS, _TELL_SECONDS = 2.0, 60.0
+# A task that waits longer than this gives its worker slot away, for the run before may need it.
+PATIENCE = timedelta(seconds=45)
+_COME_BACK = timedelta(seconds=20)
+_LIMIT = timedelta(hours=1)
+
+
+def previous_logical_date(dates: RunDates, start: date, previous_start: date) -> datetime | None:
+    """The logical date of the run of the previous period: as far into its period as this one's.
+
+    Parameters
+    ----------
+    start, previous_start
+        First days of this run's sales period and of the one before.
+
+    Returns
+    -------
+    datetime or None
+        None where the run has no such neighbour: runs by hand, or without a logical date.
+    """
+    if dates.run_type not in _ORDERED or dates.logical_date is None:
+        return None
+    return dates.logical_date - (_midnight(start) - _midnight(previous_start))
+
+
+def is_under_way(context: Context, logical_date: datetime, task_id: str) -> bool:
+    """Whether the run of a logical date is running, and a task of it has not come to its end."""
+    ti, dag_id = context["ti"], context["dag_run"].dag_id
+    if not ti.get_dr_count(dag_id, logical_dates=[logical_date], states=["running"]):
+        return False
+    found = ti.get_task_states(dag_id, task_ids=[task_id], logical_dates=[logical_date])
+    states = [state for tasks in found.values() for state in tasks.values()]
+    return any(str(getattr(state, "value", state)) not in _FINAL for state in states)
+
+
+def let_previous_go_first(
+    context: Context,
+    run: dict[str, Any],
+    task_id: str,
+    log: Any,
+    *,
+    limit: timedelta | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until a task of the previous period's run has come to its end, if that run is under way.
+
+    Parameters
+    ----------
+    run
+        What ``resolve_period`` returned.
+    limit
+        How long at most, an hour by default; from then on the run goes on with a warning.
+
+    Returns
+    -------
+    bool
+        Whether that task has ended, or there is none to wait for.
+
+    Raises
+    ------
+    AirflowRescheduleException
+        After `PATIENCE`: the task comes back later, so that its worker slot is free meanwhile.
+    """
+    period = run["period"]
+    start, before = (date.fromisoformat(day) for day in (period["start"], period["previous"]["start"]))
+    logical_date = previous_logical_date(run_dates(context), start, before)
+    if logical_date is None:
+        return True
+    waited, begun, told = _waited_before(context), clock(), -_TELL_SECONDS
+    most = (limit or _LIMIT).total_seconds()
+    while is_under_way(context, logical_date, task_id):
+        now = clock() - begun
+        if waited + now >= most:
+            log.warning("the run of %s has not ended %s in time: going on without it", logical_date, task_id)
+            return False
+        if now >= PATIENCE.total_seconds():
+            log.info("the run of %s has still not ended %s: looking again later", logical_date, task_id)
+            raise AirflowRescheduleException(datetime.now(UTC) + _COME_BACK)  # type: ignore[no-untyped-call]
+        if now - told >= _TELL_SECONDS:
+            log.info("waiting for the run of %s, the period before, to end %s", logical_date, task_id)
+            told = now
+        sleep(_POLL_SECONDS)
+    return True
+
+
+def _waited_before(context: Context) -> float:
+    """Seconds since the task began to wait, before it was rescheduled for the first time."""
+    first = context["ti"].get_first_reschedule_date(context)
+    return 0.0 if first is None else (datetime.now(UTC) - first).total_seconds()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,73 @@
+"""Which runs train, and which model scores, on the sandbox."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from nightcast.operators.base import storage_of
+from nightcast.operators.choose import ChooseModelOperator
+from nightcast.registry.model_registry import ModelRegistry
+from registry_entries import entry
+
+
+@pytest.fixture
+def choose(sandbox, run_facts, context):
+    """What champion.json says, and the tasks that are skipped."""
+
+    def run(start="2008-12-31", previous="2008-12-30", **params):
+        facts = {**run_facts, "period": {**run_facts["period"], "start": start, "previous": {"start": previous}}}
+        operator = ChooseModelOperator(
+            task_id="choose_model", run=facts, training=["train", "promote"], training_data=["unload"], promotion="p"
+        )
+        given, skipped = context(**params), []
+        try:
+            reference = operator.execute(given)
+        except DownstreamTasksSkipped as skip:
+            skipped, reference = skip.tasks, given["ti"].pushed["return_value"]
+            assert given["ti"].pushed["skipmixin_key"] == {"skipped": skipped}
+        return json.loads(storage_of("aws_default").read_artifact(reference)), skipped
+
+    return run
+
+
+@pytest.fixture
+def champion(sandbox, run_facts):
+    ModelRegistry(storage_of("aws_default"), run_facts["registry"]).promote(entry("2008-12-29"))
+
+
+def test_every_run_trains_by_default(choose, champion):
+    document, skipped = choose()
+    assert (document["trains"], skipped) == (True, [])
+    assert document["champion"]["runKey"] == "scheduled__1"
+
+
+def test_between_two_trainings_the_champion_scores(choose, champion):
+    document, skipped = choose(retrain="weekly")
+    assert (document["trains"], skipped) == (False, ["train", "promote", "unload"])
+    assert document["reason"] == "the period is not the first one of its ISO week"
+
+
+def test_a_run_that_scores_the_training_datasource_unloads_it_all_the_same(choose, champion):
+    assert choose(retrain="monthly", score="training_datasource")[1] == ["train", "promote"]
+
+
+@pytest.mark.parametrize(
+    ("retrain", "start", "previous", "trains"),
+    [
+        ("weekly", "2008-12-29", "2008-12-28", True),
+        ("weekly", "2008-12-30", "2008-12-29", False),
+        ("monthly", "2008-12-29", "2008-12-28", False),
+        ("monthly", "2008-12-01", "2008-11-30", True),
+        ("monthly", "2008-12-29", "2008-11-24", True),
+    ],
+)
+def test_the_first_period_of_a_week_or_month_trains(choose, champion, retrain, start, previous, trains):
+    assert choose(start, previous, retrain=retrain)[0]["trains"] is trains
+
+
+def test_without_a_champion_a_run_trains_whatever_the_calendar_says(choose):
+    document, skipped = choose(retrain="monthly")
+    assert (document["trains"], skipped, document["champion"]) == (True, [], None)

@@ -121,3 +121,16 @@ def test_records_that_can_not_be_read_are_counted(labelled, tmp_path, capsys):
     assert bad["recordsFailed"] == whole["recordsFailed"] + 10
     assert bad["failures"]["rejected"] == 10
     assert "ALL_RECORDS_USED" in [alert["check"] for alert in bad["alerts"]]
+
+
+def test_the_average_is_over_all_classes_of_the_records(tmp_path, capsys):
+    rows = [(f"{number % 3 + number % 7 / 10:.1f}", "pqr"[number % 3]) for number in range(300)]
+    training, others = tmp_path / "training.csv", tmp_path / "others.csv"
+    training.write_text("a,y\n" + "".join(f"{a},{y}\n" for a, y in rows))
+    others.write_text("a,y\n" + "".join(f"{a},{y}\n" for a, y in rows) + "0.5,new\n1.5,newer\n")
+    model = tmp_path / "m"
+    assert main(["train", str(training), "--target", "y", "--learner", "linear", "-o", str(model)]) == 0
+    capsys.readouterr()
+    found = document_of(capsys, model, others)
+    assert found["otherMetrics"]["recordsOfUnknownClasses"] == 2
+    assert found["performanceMetrics"]["MulticlassAvgFScore"] == pytest.approx(sum(found["f1ByClass"].values()) / 5)

@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nightcast.cli import main
@@ -124,3 +126,13 @@ def test_other_data_are_refused_with_what_they_lack(labelled, tmp_path, capsys):
         assert main(["predict", labelled.model("sold"), str(other), "-o", str(tmp_path / "p")]) == 1
         assert words in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
+
+
+def test_a_row_id_may_be_new_in_parquet(labelled, tmp_path, capsys):
+    table = pq.read_table(labelled.parquet)
+    data = tmp_path / "named.parquet"
+    pq.write_table(table.append_column("ticket", pa.array([f"t{n}" for n in range(len(table))])), data)
+    command = ["predict", labelled.model("sold"), str(data), "--row-id", "ticket", "-o", str(tmp_path / "p"), "--json"]
+    assert main(command) == 0
+    result = json.loads(capsys.readouterr().out)["results"][0]
+    assert gzip.decompress(Path(result).read_bytes()).splitlines()[1].startswith(b"t0,")

@@ -67,7 +67,9 @@ def opened_for(options: argparse.Namespace, storage: Storage, model: MLModel) ->
 
     if options.schema or find_schema(options.data, storage) is not None:
         return opened(options, storage)
-    return opened(options, storage, _schema_for(_located(options, storage, model.schema), model).to_json())
+    return opened(
+        options, storage, _schema_for(_located(options, storage, model.schema), model, options.row_id).to_json()
+    )
 
 
 def _located(options: argparse.Namespace, storage: Storage, schema: Schema) -> Located:
@@ -82,15 +84,15 @@ def _located(options: argparse.Namespace, storage: Storage, schema: Schema) -> L
     return locate(options.data, storage, names=names, header=header, null_as=options.null_as)
 
 
-def _schema_for(found: Located, model: MLModel) -> Schema:
+def _schema_for(found: Located, model: MLModel, row_id: str | None) -> Schema:
     from nightcast.datasource.data_files import CSV
     from nightcast.datasource.schema import Attribute, AttributeType
     from nightcast.errors import SchemaError
 
     schema = model.schema
     known = {attribute.name: attribute for attribute in schema.attributes}
-    # Parquet columns are read by name, so that unknown ones need not be listed.
-    names = [name for name in found.names if name in known or found.format == CSV]
+    # Parquet columns are read by name, so that unknown ones need not be listed, but for a row id that is asked for.
+    names = [name for name in found.names if name in known or name == row_id or found.format == CSV]
     others = tuple(name for name in names if name not in known)
     if len(others) == len(names):
         seen = (

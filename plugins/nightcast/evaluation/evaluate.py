@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, Floats
+from nightcast.datasource.arrow_arrays import Bools, Floats, bool_array
 from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import AttributeType, Schema
@@ -197,6 +197,8 @@ def part_metrics(
         used = _usable(state, batch, labels, scores, model)
         truth, raw, scores = labels.values[used], raw[used], scores[used]
         _add(state.sums, truth, raw, scores)
+        if isinstance(state.sums, MulticlassSums):
+            state.sums.add_unknown(_unknown_classes(batch, model.target.name, used & (labels.values < 0)))
         if intervals is not None:
             state.coverage.add(intervals, truth, scores)
         residuals = _residuals(truth, scores) if extra else scores
@@ -226,6 +228,12 @@ def _add(sums: Sums, truth: Floats, raw: Floats, scores: Floats) -> None:
         sums.add(truth, raw, scores)
     else:
         sums.add(truth, scores)
+
+
+def _unknown_classes(batch: Batch, target: str, unknown: Bools) -> list[str]:
+    if not unknown.any():
+        return []
+    return [str(name) for name in batch.columns[target].filter(bool_array(unknown)).unique().to_pylist()]
 
 
 def _residuals(truth: Floats, scores: Floats) -> Floats:

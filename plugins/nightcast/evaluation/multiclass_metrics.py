@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from nightcast.datasource.arrow_arrays import Floats, Ints
 
 _SHOWN_CLASSES = 10
 _LEAST_PROBABILITY = 1e-15
+_MOST_UNKNOWN = 1_000  # names that are kept, so that memory does not grow with the records
 OTHERS = "others"
 
 
@@ -27,11 +29,14 @@ class MulticlassSums:
         classes that the model does not know.
     log_loss
         Sum of the negative log-likelihood of the true class, in nats, over the records whose class the model knows.
+    unknown_names
+        Classes that the model does not know, the first 1,000 of them; where nobody tells them, they count as one.
     """
 
     classes: tuple[str, ...]
     confusion: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     log_loss: float = 0.0
+    unknown_names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if not self.confusion.size:
@@ -56,6 +61,13 @@ class MulticlassSums:
         """Add the sums of the records that follow."""
         self.confusion += other.confusion
         self.log_loss += other.log_loss
+        self.add_unknown(other.unknown_names)
+
+    def add_unknown(self, names: Iterable[str]) -> None:
+        """Tell classes of evaluated records that the model does not know."""
+        for name in sorted(names):
+            if len(self.unknown_names) < _MOST_UNKNOWN:
+                self.unknown_names.add(name)
 
     @property
     def records(self) -> int:
@@ -64,7 +76,7 @@ class MulticlassSums:
 
     @property
     def f1_by_class(self) -> dict[str, float]:
-        """F1 of each class that the evaluated records have; 0 for the classes unknown to the model, as one."""
+        """F1 of each class that the evaluated records have and the model knows; that of the others is 0."""
         true = self.confusion.sum(axis=1)
         predicted = self.confusion.sum(axis=0)
         found = {
@@ -81,8 +93,9 @@ class MulticlassSums:
 
     @property
     def evaluated_classes(self) -> int:
-        """Classes that the records have; all those that the model does not know count as one."""
-        return int(np.count_nonzero(self.confusion.sum(axis=1)))
+        """Classes that the records have, those that the model does not know among them."""
+        known = int(np.count_nonzero(self.confusion[:-1].sum(axis=1)))
+        return known + (max(len(self.unknown_names), 1) if self.unknown else 0)
 
     @property
     def average_f1(self) -> float:

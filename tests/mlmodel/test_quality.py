@@ -16,8 +16,8 @@ from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource, read_batches
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
-from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.sgd import SgdLearner
 from nightcast.mlmodel.targets import Target
 from nightcast.recipe.grammar import parse_recipe

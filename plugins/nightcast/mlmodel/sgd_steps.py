@@ -2,8 +2,9 @@
 
 A step follows the gradient of a mini-batch. Each weight has its own step size: the learning rate over the root of the
 sum of its squared gradients (AdaGrad), but not more than what would carry the records of the step beyond their optimum,
-which is why large rates are alike at first and none diverges. What counts is the average of the weights over all steps,
-of which the later count more.
+which is why large rates are alike at first and none diverges. Fine bins step more slowly than what they share, see
+`nightcast.mlmodel.sgd_coordinates.Coordinates`. What counts is the average of the weights over all steps, of which the
+later count more.
 
 Sources: Duchi, Hazan and Singer, Adaptive subgradient methods, JMLR 12, 2011; Ross, Mineiro and Langford, Normalized
 online learning, UAI 2013; the bound is that of Richtarik and Takac, Parallel coordinate descent methods, 2016; the

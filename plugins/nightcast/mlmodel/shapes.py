@@ -201,8 +201,8 @@ def shared_shapes(featurizer: Featurizer, insights: Insights) -> SharedShapes:
         levels.append(np.vstack([parts, np.zeros((features - len(parts), parts.shape[1]))]))
         own.append(shares)
     # Of sparse pieces: of dense ones block_diag would hold the zeros too.
-    both = [csr_array(block_diag([csr_array(piece) for piece in pieces])) for pieces in (lines, levels)]
-    return SharedShapes(*both, np.concatenate(own + shared))
+    of_lines, of_levels = ([csr_array(piece) for piece in pieces] for pieces in (lines, levels))
+    return SharedShapes(csr_array(block_diag(of_lines)), csr_array(block_diag(of_levels)), np.concatenate(own + shared))
 
 
 def _binned_dates(blocks: Sequence[Block]) -> set[Expression]:

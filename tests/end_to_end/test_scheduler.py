@@ -40,13 +40,15 @@ def runs(stack):
 
     def trigger(**conf):
         day = {"period_start": "2008-12-31", "period_end": "2009-01-01"}
-        return stack.api.post(f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {**day, **conf}})["dag_run_id"]
+        given = {**day, "learner": "linear", **conf}
+        return stack.api.post(f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": given})["dag_run_id"]
 
     ids = {"first": trigger()}
     stack.processes.run(
         "backfill",
         stack.airflow(
             *("backfill", "create", "--dag-id", DAG, "--max-active-runs", "2"),
+            *("--dag-run-conf", '{"learner": "linear"}'),
             *("--from-date", "2008-12-28", "--to-date", "2008-12-30T23:59:59"),
         ),
         stack.environment,

@@ -39,9 +39,12 @@ batch prediction.
 | | |
 | --- | --- |
 | **Reads** | Redshift tables `sales`, `listing`, `event`, `venue`, `category`, `date` through UNLOAD (connection `redshift_default`) |
-| **Writes** | `s3://<bucket>/<prefix>/sales_forecast/period=<day>/run=<run>/` (connection `aws_default`): `schema.json`, `insights.json`, `data-alerts.json`, `recipe.json`, `model/`, `evaluation.json`, `predictions/`, `report.html`, and `run.json` last |
+| **Writes** | `s3://<bucket>/<prefix>/sales_forecast/period=<day>/run=<run>/` (connection `aws_default`): `champion.json`, `schema.json`, `insights.json`, `data-alerts.json`, `recipe.json`, `model/`, `evaluation.json`, `gate.json`, `accuracy.json`, `predictions/`, `report.html`, and `run.json` last; beside the periods `registry/` and `accuracy/` |
 | **Schedule** | nightly at 02:00 UTC, for the whole UTC day that has just ended |
 | **Predicts** | `totalsold` of each event on each day of the next period |
+
+**Which model scores**: the one that the run has trained, if the gate promotes it; else the champion as of the period. With
+the Param `retrain` weekly or monthly most runs train nothing.
 
 **Start it by hand**: *Trigger*, and give period start and end where another day than yesterday is meant.
 **Backfill**: `airflow backfill create --dag-id sales_forecast --from-date 2008-12-01 --to-date 2008-12-03T23:59:59`

@@ -72,6 +72,16 @@ def test_settings_are_read_from_params_and_foreign_params_are_left_alone():
         ("period_length", "yearly"),
         ("allow_unfinished_period", "perhaps"),
         ("score", "everything"),
+        ("retrain", "yearly"),
+        ("gate_confidence", 0.5),
+        ("min_improvement", 100),
+        ("undecided", "perhaps"),
+        ("max_worse", -1),
+        ("gate_min_records", 1),
+        ("max_unscored_percent", 101),
+        ("on_drift", "ignore"),
+        ("accuracy_table", "a.b.c"),
+        ("accuracy_table", "t; drop table sales"),
     ],
 )
 def test_a_bad_value_names_its_param(param, value):
@@ -111,3 +121,21 @@ def test_an_attribute_that_no_split_asks_for_is_left_alone():
         "percentEnd": 70,
         "strategy": "sequential",
     }
+
+
+def test_the_params_of_the_gate_have_its_own_defaults():
+    from nightcast.evaluation.gate_settings import GateSettings
+
+    assert Settings().gate.gate() == GateSettings()
+
+
+def test_every_threshold_of_the_gate_is_a_param():
+    from nightcast.evaluation.gate_settings import GateSettings
+
+    given = {
+        **{"min_improvement": 2, "gate_confidence": 0.9, "undecided": "keep", "max_worse": 3},
+        **{"must_beat": ["lastPeriod"], "gate_min_records": 50, "max_unscored_percent": 4},
+        **{"on_data_alerts": "skip", "on_drift": "fail"},
+    }
+    expected = GateSettings(2, 0.9, "keep", 3, ("lastPeriod",), 50, 4, "skip", "fail")
+    assert Settings.from_params(given).gate.gate() == expected

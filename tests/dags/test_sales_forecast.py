@@ -52,28 +52,63 @@ def test_failures_and_late_nightly_runs_are_told_of(dag):
 def test_every_task_retries_and_ends(dag):
     for task_id, task in dag["tasks"].items():
         assert task["retries"] >= 1, task_id
-        assert task["timeout"], task_id
+        # A person is given hours, and a timeout of their own.
+        assert task["timeout"] or task_id == "ml_model.approve", task_id
         assert task["owner"] == "nightcast", task_id
 
 
 def test_only_tasks_that_use_redshift_stand_in_its_pool(dag):
     pooled = {task_id for task_id, task in dag["tasks"].items() if task["pool"] == "redshift"}
-    assert pooled == {"datasource.unload_training", "datasource.unload_scoring"}
+    assert pooled == {
+        "datasource.unload_training",
+        "datasource.unload_scoring",
+        "batch_prediction.measure_accuracy",
+    }
 
 
 def test_the_chain_is_the_one_of_amazon_ml(dag):
     upstream = {task_id: task["upstream"] for task_id, task in dag["tasks"].items()}
     assert upstream == {
         "resolve_period": [],
-        "datasource.unload_training": ["resolve_period"],
+        "choose_model": ["resolve_period"],
+        "datasource.unload_training": ["choose_model"],
         "datasource.unload_scoring": ["resolve_period"],
         "datasource.create_schema": ["datasource.unload_training"],
         "datasource.compute_insights": ["datasource.create_schema"],
         "ml_model.train_model": ["datasource.compute_insights"],
         "ml_model.evaluate_model": ["ml_model.train_model"],
-        "batch_prediction.predict": ["datasource.unload_scoring", "ml_model.train_model"],
-        "batch_prediction.publish": ["batch_prediction.predict", "ml_model.evaluate_model"],
+        "ml_model.compare_models": ["ml_model.train_model"],
+        "ml_model.approve": ["ml_model.compare_models"],
+        "ml_model.promote": ["ml_model.approve", "ml_model.compare_models", "ml_model.evaluate_model"],
+        "batch_prediction.predict": [
+            *("datasource.unload_scoring", "datasource.unload_training", "ml_model.promote"),
+        ],
+        "batch_prediction.measure_accuracy": ["choose_model"],
+        "batch_prediction.publish": ["batch_prediction.measure_accuracy", "batch_prediction.predict"],
     }
+
+
+def test_groups_do_not_go_in_a_circle(project):
+    import runpy
+
+    dag = runpy.run_path(str(project / "dags" / "sales_forecast.py"))["dag"]
+    assert dag.topological_sort()[0].task_id == "resolve_period"
+
+
+def test_a_run_that_does_not_train_skips_tasks_that_there_are(project):
+    import runpy
+
+    dag = runpy.run_path(str(project / "dags" / "sales_forecast.py"))["dag"]
+    choice, insights, comparison = (
+        dag.get_task(name) for name in ("choose_model", "datasource.compute_insights", "ml_model.compare_models")
+    )
+    named = [*choice.training, *choice.training_data, *insights.training, *comparison.approval]
+    assert {*named, choice.promotion, dag.get_task("batch_prediction.measure_accuracy").publication} <= {*dag.task_ids}
+    needed = {"datasource.unload_scoring", "batch_prediction.predict", "batch_prediction.publish"}
+    assert not needed & {*named}
+    # Nothing that is skipped on the way to the predictions skips them.
+    for task_id in ("batch_prediction.predict", "batch_prediction.publish"):
+        assert dag.get_task(task_id).trigger_rule.value == "none_failed"
 
 
 def test_a_scheduled_run_has_valid_defaults(dag):

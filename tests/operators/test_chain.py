@@ -459,3 +459,49 @@ def test_a_recipe_that_does_not_fit_is_refused_before_training(chain, context):
     chain.insights()
     with pytest.raises(AirflowFailException, match=r"RecipeError.*weather"):
         chain.train()
+
+
+@pytest.fixture
+def scored_by_champion(chain):
+    """Scores a query's records by a model that an earlier run has trained; what batch-prediction.json says."""
+    chain.unload("training", TRAINING)
+    for name in ("schema", "insights", "train"):
+        getattr(chain, name)()
+    storage, model = storage_of("aws_default"), chain.returned["model"]
+    entry = {"model": model, "runKey": "backfill__earlier", "trainingCutOff": "2008-12-23"}
+    document = json.dumps({"champion": entry}).encode()
+    champion = storage.write_bytes(chain.base + "champion.json", document, "application/json")
+
+    def score(query):
+        chain.context["ti"].try_number += 1
+        scoring = chain.unload("scoring", query)
+        given = {"manifest": scoring, "training_manifest": None, "schema": None}
+        chain.step(BatchPredictOperator, "prediction", **given, model=[None, model], champion=champion)
+        return json.loads(storage.read_artifact(chain.returned["prediction"]))
+
+    return score
+
+
+def test_the_champion_reads_the_columns_that_it_knows(scored_by_champion):
+    """A column that came after its training does not disturb it."""
+    plain = scored_by_champion(SCORING)
+    wider = scored_by_champion(f"select 7::integer as seats, known.* from ({SCORING}) as known order by recordid")
+    assert plain["model"] == wider["model"]
+    assert plain["model"]["runKey"] == "backfill__earlier"
+    assert plain["model"]["trainedByThisRun"] is False
+    assert (plain["model"]["rowId"], plain["model"]["target"]) == ("recordid", "sold")
+    assert set(plain["model"]["training"]) == {"targetMean"}
+    assert [one["sha256"] for one in wider["results"]] == [one["sha256"] for one in plain["results"]]
+
+
+def test_a_column_that_the_champion_learnt_from_must_be_there(scored_by_champion):
+    with pytest.raises(AirflowFailException, match=r"lacks 'price', which the model learnt from"):
+        scored_by_champion(f"select recordid, daykind, promo from ({SCORING}) as known order by recordid")
+
+
+def test_without_any_model_nothing_is_scored(chain):
+    scoring = chain.unload("scoring", SCORING)
+    with pytest.raises(AirflowFailException, match="there is no model to score with"):
+        chain.step(
+            BatchPredictOperator, "prediction", manifest=scoring, training_manifest=None, schema=None, model=[None]
+        )

@@ -217,3 +217,13 @@ def test_the_page_tells_how_intervals_cover():
                 "recipe": {}}  # fmt: skip
     page = render_report(RUN, contents, [])
     assert "49.0 % of the true values lie in those of 50 %, 91.3 % of the true values lie in those of 90 %." in page
+
+
+def test_a_run_that_trained_nothing_says_who_scored():
+    scored = {"trainedByThisRun": False, "runKey": "backfill__<1>", "trainingCutOff": "2008-12-23"}
+    page = render_report({**RUN, "model": scored}, {}, ["tag,score", "1,2E0"])
+    assert "the champion, trained by run backfill__&lt;1&gt; on sales before 2008-12-23" in page
+    for heading in ("Evaluation", "Target", "Attributes", "Recipe"):
+        assert f"<h2>{heading}</h2>" not in page
+    assert "<h2>Predictions</h2>" in page
+    Tags().feed(page)

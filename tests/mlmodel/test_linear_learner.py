@@ -266,7 +266,7 @@ def test_facts_are_json_values(task: TrainingTask) -> None:
     fit = LinearLearner().fit(task, map)
     assert json.loads(json.dumps(fit.facts, allow_nan=False)) == fit.facts
     assert set(fit.parameters) == {"l2", "l2Numbers", "maxFeatures"}
-    assert fit.parameters["maxFeatures"] is None
+    assert fit.parameters["maxFeatures"] == 100_000
     assert fit.facts["features"] == fit.predictor.size > 20
 
 
@@ -374,7 +374,7 @@ def test_parameters_are_read() -> None:
         ("linear.l2", -1, "l2 must be a number from 0"),
         ("linear.l2", "nan", "l2 must be"),
         ("linear.l2Numbers", 5, "l2Numbers is given and linear.l2 is not"),
-        ("linear.maxFeatures", 10_001, "from 1 to 10000"),
+        ("linear.maxFeatures", 10_001, "from 1 to 10,000"),
         ("linear.maxFeatures", 1.5, "a whole number"),
         ("sgd.maxPasses", 1, "has no parameter"),
     ],

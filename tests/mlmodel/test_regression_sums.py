@@ -87,7 +87,8 @@ def test_of_many_records_a_sample_is_kept(
     weights = np.zeros(featurizer.n_features)
     [trial] = summed_records(task, featurizer, CENTER, map).trials
     predictions, residuals = trial.residuals(weights, 0.0)
-    assert 60 <= len(residuals) <= 140 < trial.validation.records
+    assert 60 <= len(residuals) == trial.validation.records <= 140
+    assert trial.rest.records > 2_000
     assert not predictions.any()
     assert residuals.mean() == pytest.approx(trial.validation.total / trial.validation.records, abs=1.5)
 

@@ -65,14 +65,15 @@ class ClassRecords:
                 found.append(chunk.taken(places))
         return compact(found)
 
-    def sampled(self, seed: str) -> ClassRecords:
-        """About 200,000 of the records, or all of them if they are no more."""
-        if self.held <= SAMPLE_RECORDS:
+    def sampled(self, seed: str, most: int | None = None) -> ClassRecords:
+        """About so many of the records (200,000 by default), or all of them if they are no more."""
+        most = SAMPLE_RECORDS if most is None else most
+        if self.held <= most:
             return self
         chunks, masks, first = [], [], 0
         for chunk, mask in zip(self.chunks, self.folds, strict=True):
             numbers = np.arange(first, first + len(mask), dtype=np.uint64)
-            places = np.flatnonzero(_drawn(numbers, seed, SAMPLE_RECORDS / self.held))
+            places = np.flatnonzero(_drawn(numbers, seed, most / self.held))
             first += len(mask)
             chunks.append(chunk.taken(places))
             masks.append(mask[places])

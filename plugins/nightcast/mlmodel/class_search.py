@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,10 @@ ROUGH, EXACT = 1e-6, 1e-10
 _EVALUATIONS_A_ROUND, _ROUNDS, _GROUPED_ROUNDS = 60, 12, 2
 # Training records, times outputs, up to which all folds judge.
 _FOLDED = 10_000
+# Records from which on each output of the recipe has a penalty of its own, and how many are looked at for that.
+# With several classes weights are so many that few records mislead.
+_RELEVANT, _RELEVANT_SAMPLE = (1_000, 5_000), 10_000
+_MOST_LABELS = 20
 Loss = Callable[[Floats], tuple[float, Floats]]
 
 
@@ -88,7 +92,7 @@ class ClassSearch:
     target: Target
     space: Coefficients
     records: ClassRecords
-    relevance: Floats
+    relevance: Floats | float = 1.0
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -180,17 +184,30 @@ class ClassSearch:
         return point.ravel()
 
 
-def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int) -> Floats:
+def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int, seed: str) -> Floats | float:
     """Penalties in units of those of their kind, for outputs of a recipe that tell less or more than others do.
 
-    They are those that a regression of the 0 and 1 of a BINARY target finds best: which attributes tell something is
-    much the same for both losses, and for squares it is found in a fraction of the time. Several classes have all 1.
+    They are those that regressions of the 0 and 1 of the classes find best, all of them together: which attributes tell
+    something is much the same for both losses, and for squares it is found in a fraction of the time. Of several
+    classes the twenty most frequent ones count. Few records do not tell: all have 1.
     """
+    if records.held < _RELEVANT[outputs > 1]:
+        return 1.0
+    labels = [1.0]
     if outputs > 1:
-        return np.ones(shapes.size)
-    search = RegressionSearch(shapes, trials_of(records, shapes.basis.shape[0], 0.0).trials)
+        records = records.sampled(seed, _RELEVANT_SAMPLE)
+        counts = np.bincount(np.concatenate([chunk.targets for chunk in records.chunks]).astype(np.int64))
+        labels = np.argsort(-counts, kind="stable")[:_MOST_LABELS].astype(np.float64).tolist()
+    trials = [trial for label in labels for trial in trials_of(_one_label(records, label), shapes.size, 0.0).trials]
+    search = RegressionSearch(shapes, trials)
     penalties = search.choose()
     return penalties / shapes.penalties(search.strengths.values, search.strengths.numbers)
+
+
+def _one_label(records: ClassRecords, label: float) -> ClassRecords:
+    """The same records, whose target is 1 where it is the label, else 0."""
+    chunks = [replace(chunk, targets=(chunk.targets == label).astype(np.float64)) for chunk in records.chunks]
+    return ClassRecords(chunks, records.folds, records.seen)
 
 
 def _of_chunks(chunks: Sequence[Chunk], outputs: int, flat: Floats) -> tuple[float, Floats]:

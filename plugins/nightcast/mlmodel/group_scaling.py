@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, Floats
+from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.mlmodel.shapes import Group, Shapes
-from nightcast.mlmodel.square_sums import dot
 
 
 @dataclass(frozen=True)
@@ -44,41 +43,61 @@ class GroupScaling:
         raw = self.diagonal + self.penalties
         flat = raw <= 1e-12 * max(float(raw.max(initial=0.0)), 1e-300)
         scale = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, raw))
-        parts = [(group, self._of_group(group, flat)) for group in self.shapes.groups]
+        parts = [self._of_values(flat), *(self._of_bins(groups) for groups in self._alike())]
 
         def scaled(vector: Floats) -> Floats:
             found: Floats = scale * vector
-            for group, function in parts:
-                found[group.coefficients] = function(vector[group.coefficients])
+            for places, function in parts:
+                found[places] = function(vector[places])
             return found
 
         return scaled
 
-    def _of_group(self, group: Group, flat: Bools) -> Callable[[Floats], Floats]:
-        counts, penalties = self.counts[group.features], self.penalties[group.coefficients]
-        if group.columns is None:
-            return self._of_values(counts, penalties, flat[group.coefficients])
-        columns, halved = group.columns, group.columns / penalties
-        about = np.diag(counts) - np.outer(counts, counts / self.records)
+    def _alike(self) -> list[list[Group]]:
+        """The groups with a basis of their own, those of one shape together: they are computed at once."""
+        found: dict[tuple[int, ...], list[Group]] = {}
+        for group in self.shapes.groups:
+            if group.columns is not None:
+                found.setdefault(group.columns.shape, []).append(group)
+        return list(found.values())
+
+    def _of_bins(self, groups: Sequence[Group]) -> tuple[Ints, Callable[[Floats], Floats]]:
+        """Places of coefficients, shape (groups, coefficients), and the guess for them."""
+        places = np.stack([np.arange(group.coefficients.start, group.coefficients.stop) for group in groups])
+        columns = np.stack([group.columns for group in groups if group.columns is not None])
+        counts = np.stack([self.counts[group.features] for group in groups])
+        penalties = self.penalties[places]
+        halved = columns / penalties[:, None, :]
+        about = counts[:, :, None] * np.eye(counts.shape[1]) - counts[:, :, None] * (counts[:, None, :] / self.records)
         # Woodbury's formula: a matrix of bins, which are fewer than coefficients.
-        inner = np.linalg.solve(np.eye(len(counts)) + about @ (halved @ columns.T), about)
-        inner = 0.5 * (inner + inner.T)
+        inner = np.linalg.solve(np.eye(counts.shape[1]) + about @ (halved @ columns.transpose(0, 2, 1)), about)
+        inner = 0.5 * (inner + inner.transpose(0, 2, 1))
 
-        def scaled(vector: Floats) -> Floats:
-            return vector / penalties - halved.T @ (inner @ (halved @ vector))
+        def scaled(vectors: Floats) -> Floats:
+            of_bins = inner @ (halved @ vectors[:, :, None])
+            found: Floats = vectors / penalties - (halved.transpose(0, 2, 1) @ of_bins)[:, :, 0]
+            return found
 
-        return scaled
+        return places, scaled
 
-    def _of_values(self, counts: Floats, penalties: Floats, flat: Bools) -> Callable[[Floats], Floats]:
-        whole = counts + penalties
-        inverse = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, whole))
+    def _of_values(self, flat: Bools) -> tuple[Ints, Callable[[Floats], Floats]]:
+        """Places of the coefficients of all groups of values, shape (n,), and the guess for them."""
+        groups = [group for group in self.shapes.groups if group.columns is None]
+        none: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        places = np.concatenate(none + [np.arange(one.coefficients.start, one.coefficients.stop) for one in groups])
+        features = np.concatenate(none + [np.arange(one.features.start, one.features.stop) for one in groups])
+        owners = np.repeat(np.arange(len(groups)), [one.features.stop - one.features.start for one in groups])
+        counts = self.counts[features]
+        whole = counts + self.penalties[places]
+        inverse = np.where(flat[places], 0.0, 1.0 / np.where(flat[places], 1.0, whole))
         shares = inverse * counts
         # Sherman and Morrison's formula; nothing is left where the values of a group make up all records unpenalised.
-        left = self.records - dot(counts, shares)
-        factor = 1.0 / left if left > 1e-9 * self.records else 0.0
+        left = self.records - np.bincount(owners, counts * shares, len(groups))
+        factors = np.where(left > 1e-9 * self.records, 1.0 / np.where(left > 0, left, 1.0), 0.0)
 
         def scaled(vector: Floats) -> Floats:
-            found: Floats = inverse * vector + shares * (factor * dot(shares, vector))
+            sums = factors * np.bincount(owners, shares * vector, len(groups))
+            found: Floats = inverse * vector + shares * sums[owners]
             return found
 
-        return scaled
+        return places, scaled

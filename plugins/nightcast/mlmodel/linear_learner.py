@@ -86,7 +86,8 @@ class LinearLearner:
                 "give a number above 0, or auto."
             )
         held = fits_in_memory(task) and (classes or codes_of(task) <= _HELD_CODES)
-        featurizer = self._featurizer(task, mapper, _HELD_FEATURES if held else _FEATURES)
+        most = _HELD_FEATURES if held else _FEATURES
+        featurizer = self._featurizer(task, mapper, most)
         if not held and featurizer.n_features > _MOST_FEATURES:
             raise ModelError(
                 f"the recipe makes {featurizer.n_features:,} features that are no values or tokens, and the linear "
@@ -97,8 +98,7 @@ class LinearLearner:
             if classes
             else fit_regression(task, featurizer, self._given, mapper, held=held)
         )
-        parameters = {"l2": self.l2, "l2Numbers": self.l2_numbers, "maxFeatures": self.max_features}
-        return replace(fit, parameters={**parameters, **fit.parameters})
+        return replace(fit, parameters={**fit.parameters, "maxFeatures": self.max_features or most})
 
     def _featurizer(self, task: TrainingTask, mapper: Mapper, most: int) -> Featurizer:
         limit = max(most, MAX_TOKENS)

@@ -63,8 +63,7 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
         shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
         space = Coefficients(shapes, task.target.outputs)
         sample = records.sampled(task.seed)
-        even = given is not None
-        relevance = np.ones(shapes.size) if even else relevance_of(shapes, sample, task.target.outputs)
+        relevance = 1.0 if given is not None else relevance_of(shapes, sample, task.target.outputs, task.seed)
         search = ClassSearch(task.target, space, sample, relevance)
         chosen = search.choose(given)
         descent = _final(task, featurizer, records, search, chosen, mapper)

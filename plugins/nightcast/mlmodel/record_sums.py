@@ -78,6 +78,7 @@ class PieceSums:
 
     def __init__(self, chunks: Sequence[PieceChunk]) -> None:
         self.chunks = chunks
+        self.targets = np.concatenate([chunk.targets for chunk in chunks])
 
     @cached_property
     def with_target(self) -> Floats:

@@ -76,16 +76,16 @@ def trials_of(held: ClassRecords, features: int, center: float) -> TrialSet:
         inside = folds == fold
         if inside.any() and not inside.all():
             rest, judging = whole.taken(~inside), whole.taken(inside)
-            trials.append(_trial(of_records(rest, rest.targets, center), judging, judging.targets, center))
-    return TrialSet(trials, lambda: of_records(whole, targets, center), len(targets), center)
+            trials.append(_trial(of_records(rest, center), judging, center))
+    return TrialSet(trials, lambda: of_records(whole, center), len(targets), center)
 
 
-def _trial(rest: SquareSums[Any], judging: RecordSums | PieceSums, targets: Floats, center: float) -> Trial:
+def _trial(rest: SquareSums[Any], judging: RecordSums | PieceSums, center: float) -> Trial:
     def residuals(weights: Floats, constant: float) -> tuple[Floats, Floats]:
         predictions = judging.scores(weights) + constant
-        return predictions, targets - predictions
+        return predictions, judging.targets - predictions
 
-    return Trial(rest, of_records(judging, targets, center), residuals)
+    return Trial(rest, of_records(judging, center), residuals)
 
 
 def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
@@ -110,8 +110,7 @@ def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, ma
         PieceChunk(centered(chunk.pieces, featurizer.centers), chunk.targets - center, chunk.features)
         for chunk in chunks
     ]
-    targets = np.concatenate([chunk.targets for chunk in judging])
-    return TrialSet([_trial(rest, PieceSums(judging), targets, center)], whole, records, center)
+    return TrialSet([_trial(rest, PieceSums(judging), center)], whole, records, center)
 
 
 def part_sums(

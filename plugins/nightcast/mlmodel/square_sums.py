@@ -101,8 +101,9 @@ def merged(sums: SquareSums[Gram], other: SquareSums[Gram]) -> None:
     sums.gram.merge(other.gram)
 
 
-def of_records(found: RecordSums | PieceSums, targets: Floats, center: float) -> SquareSums[RecordSums | PieceSums]:
-    """The sums over records in memory; targets about the center."""
+def of_records(found: RecordSums | PieceSums, center: float) -> SquareSums[RecordSums | PieceSums]:
+    """The sums over records in memory."""
+    targets = found.targets
     return SquareSums(found, center, len(targets), float(targets.sum()), dot(targets, targets))
 
 

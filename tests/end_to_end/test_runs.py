@@ -143,7 +143,7 @@ def test_the_accuracy_is_that_of_the_former_runs_predictions(fortnight):
         on_day = sold[sold["saletime"].dt.date == day]
         truth = on_day.groupby("eventid")["qtysold"].sum()
         errors = {tag: score - truth.get(int(tag.partition("-")[0]), 0) for tag, score in scores.items()}
-        # Some are sold that are not on sale any more, by their date.
+        # Tickets of events that have no record on the day, by the queries, are nothing to be predicted.
         of_predicted = sum(truth.get(int(tag.partition("-")[0]), 0) for tag in scores)
         assert row["records_matched"] == len(scores)
         assert row["missing_actual"] == row["without_prediction"] == 0

@@ -7,7 +7,7 @@ while the distinct ones are few, pairs are counted by text, and become counts by
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints, run_starts
 from nightcast.mlmodel.block_sums import BlockSums, Table
+from nightcast.mlmodel.member_pairs import add_at, count_members, count_own_members, mirrored
 from nightcast.recipe.pieces import ManyHot, OneHot
 
 # Counting by list pays when each is that frequent: what it saves on records, it spends on the tokens of the lists.
@@ -26,8 +27,6 @@ _COMBINATIONS = 256
 _ROUNDS = 16
 # Places of a table that are computed before they are used, so that they are still near the processor.
 _CHUNK = 32_768
-_PAIRS_AT_ONCE = 262_144
-_ONE = np.int32(1)
 
 
 class PairCounts:
@@ -62,7 +61,7 @@ class PairCounts:
             for right in units[place + 1 :]:
                 table = self._table(left, right, left.width * right.width, weights)
                 if left.piece is not None and right.piece is not None:
-                    _count_members(table, left.piece, right.piece, weights)
+                    count_members(table, left.piece, right.piece, weights)
                 else:
                     _count(table, left, right, weights)
 
@@ -72,7 +71,9 @@ class PairCounts:
             if left == right and left.by_lists:
                 [(start, width)] = left.axes
                 self._blocks.add(start, start, self._lists[start].own_pairs(flat, width - 1))
-            elif left == right and not left.several:
+            elif left == right and left.several:
+                self._settle_pair(left, right, mirrored(flat, left.width))
+            elif left == right:
                 self._settle_own(left, flat)
             else:
                 table = flat.reshape(self._lists[left.axes[0][0]].room if left.by_lists else left.width, -1)
@@ -126,9 +127,9 @@ class PairCounts:
 
     def _add_own(self, unit: _Unit, weights: Floats | None) -> None:
         if unit.piece is None:
-            _add_at(self._table(unit, unit, unit.width, weights), unit.codes, weights)
+            add_at(self._table(unit, unit, unit.width, weights), unit.codes, weights)
         else:
-            _count_members(self._table(unit, unit, unit.width**2, weights), unit.piece, unit.piece, weights)
+            count_own_members(self._table(unit, unit, unit.width**2, weights), unit.piece, weights)
 
     def _table(self, left: _Unit, right: _Unit, cells: int, weights: Floats | None) -> Table:
         key = (left.name, right.name)
@@ -234,8 +235,8 @@ class _Lists:
         """Sums over lists as sums over pairs of indicators that a list sets: shape (size, size)."""
         table = np.zeros((size + 1) ** 2, dtype=counts.dtype)
         piece = self._piece(size)
-        _count_members(table, piece, piece, counts[: len(self)])
-        return table.reshape(size + 1, size + 1)[1:, 1:]
+        count_own_members(table, piece, counts[: len(self)])
+        return mirrored(table, size + 1)[1:, 1:]
 
     def _piece(self, size: int) -> ManyHot:
         """Each list as the features of one record."""
@@ -281,32 +282,4 @@ def _count(table: Table, left: _Unit, right: _Unit, weights: Floats | None) -> N
         some = places[: len(rows[part])]
         np.multiply(rows[part], right.width, out=some)
         some += columns[part]
-        _add_at(table, some, None if counted is None else counted[part])
-
-
-def _count_members(table: Table, left: ManyHot, right: ManyHot, weights: Table | None) -> None:
-    """Count the pairs of two pieces of which a record has several codes; a bounded number of pairs at a time."""
-    for owners, rows, columns in _member_pairs(left, right):
-        places = (rows + 1) * (right.size + 1) + (columns + 1)
-        _add_at(table, places, None if weights is None else weights[owners])
-
-
-def _add_at(table: Table, places: Ints, weights: Table | None) -> None:
-    np.add.at(table, places, _ONE if weights is None else weights)
-
-
-def _member_pairs(left: ManyHot, right: ManyHot) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Records, and each member of `left` with each of `right` of the same record."""
-    widths = np.diff(right.offsets)
-    made = np.cumsum(np.diff(left.offsets) * widths)
-    records, begin = len(made), 0
-    while begin < records:
-        before = int(made[begin - 1]) if begin else 0
-        end = max(int(np.searchsorted(made, before + _PAIRS_AT_ONCE)), begin + 1)
-        own = slice(int(left.offsets[begin]), int(left.offsets[end]))
-        owners = left.owners[own]
-        repeats = widths[owners]
-        firsts = right.offsets[owners] - (np.cumsum(repeats) - repeats)
-        rights = np.repeat(firsts, repeats) + np.arange(int(repeats.sum()))
-        yield np.repeat(owners, repeats), np.repeat(left.members[own], repeats), right.members[rights]
-        begin = end
+        add_at(table, some, None if counted is None else counted[part])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightcast.mlmodel import pair_counts
+from nightcast.mlmodel import member_pairs, pair_counts
 from nightcast.mlmodel.block_sums import BlockSums
 from nightcast.mlmodel.gram import Gram
 from nightcast.recipe.pieces import ManyHot, OneHot, linear_scores, to_csr
@@ -17,7 +17,8 @@ from random_pieces import number_centers, random_pieces
 
 @pytest.fixture(params=[(4_000_000, 1), (3, 10**9), (3, 0)])
 def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair_counts, "_PAIRS_AT_ONCE", request.param[0])
+    monkeypatch.setattr(member_pairs, "_PAIRS_AT_ONCE", request.param[0])
+    monkeypatch.setattr(member_pairs, "_MEMBERS_AT_ONCE", request.param[0])
     monkeypatch.setattr(pair_counts, "_RECORDS_A_LIST", request.param[1])
 
 

@@ -41,7 +41,7 @@ unit: setup-dev ## the fast tests, with coverage
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --ignore=tests/end_to_end --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: setup-dev ## the pipeline through dag.test() and through a real scheduler
-	$(BIN)/pytest -q tests/end_to_end
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile tests/end_to_end
 
 format: setup-dev ## let ruff and sqlfluff format the code
 	$(BIN)/ruff check --fix .

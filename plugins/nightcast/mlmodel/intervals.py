@@ -27,7 +27,7 @@ from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.mlmodel.model import Link, Predictor
 
-MOST_RECORDS = 100_000
+MOST_RECORDS = 50_000
 _LEAST_RECORDS = 40
 _RECORDS_A_BIN = 500
 _MOST_BINS = 20
@@ -139,7 +139,7 @@ def calibrated(task: TrainingTask, held_out: Predictor, link: Link, mapper: Mapp
     Returns
     -------
     Intervals or None
-        As of `intervals_of`. At most about 100,000 records of the slice are used, drawn at random, the same ones each
+        As of `intervals_of`. At most about 50,000 records of the slice are used, drawn at random, the same ones each
         time.
     """
     share = min(1.0, MOST_RECORDS / max(0.15 * task.insights.records, 1.0))

@@ -33,8 +33,9 @@ from nightcast.mlmodel.strengths import Strengths
 from nightcast.recipe.featurizer import Featurizer
 
 _LEAST_RECORDS = 2
-# Shares of the right side that may be left of a solution.
-_FINE, _EXACT = 1e-8, 1e-10
+# Shares of the right side that may be left of a solution, in the choice's last look and at the end. Of sums over very
+# many records a descent takes long, and what is left is far below what these records tell.
+_EXACT, _SUMMED = (1e-8, 1e-10), (1e-6, 1e-8)
 
 
 def fit_regression(
@@ -66,17 +67,23 @@ def fit_regression(
         plain = given is not None and given.values == given.numbers
         shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
         search = RegressionSearch(shapes, trials.trials)
-        return _fit(task, featurizer, trials, search, search.choose(given, held=held))
+        penalties = search.choose(given, held=held)
+        return _fit(task, featurizer, trials, search, penalties, _EXACT if held or given else _SUMMED)
 
 
 def _fit(
-    task: TrainingTask, featurizer: Featurizer, trials: TrialSet, search: RegressionSearch, penalties: Floats
+    task: TrainingTask,
+    featurizer: Featurizer,
+    trials: TrialSet,
+    search: RegressionSearch,
+    penalties: Floats,
+    tolerances: tuple[float, float],
 ) -> Fit:
-    rests = search.solved_rests(penalties, _FINE)
+    rests = search.solved_rests(penalties, tolerances[0])
     residuals = _joined([trial.residuals(weights, constant) for trial, weights, constant in rests])
     slice_rmse = math.sqrt(rests[0][0].validation.squared_error(*rests[0][1:])[0]) if rests else math.nan
     whole = PenalizedSquares(trials.whole(), search.shapes)
-    weights = whole.weights(whole.solved(penalties, search.last.get(0), _EXACT))
+    weights = whole.weights(whole.solved(penalties, search.last.get(0), tolerances[1]))
     constant = whole.constant(weights)
     training_rmse = math.sqrt(whole.sums.squared_error(weights, constant)[0])
     if not (np.isfinite(weights).all() and math.isfinite(training_rmse)):

@@ -89,7 +89,7 @@ def _trial(rest: SquareSums[Any], judging: RecordSums | PieceSums, center: float
 
 
 def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
-    """The sums over parts, and about 100,000 records of the validation slice in memory as the only trial."""
+    """The sums over parts, and about 50,000 records of the validation slice in memory as the only trial."""
     rest = SquareSums(Gram(featurizer.centers), center)
     chunks: list[PieceChunk] = []
     of_part = partial(part_sums, task=task, featurizer=featurizer, center=center)
@@ -118,7 +118,7 @@ def part_sums(
 ) -> tuple[SquareSums[Gram], list[PieceChunk]]:
     """The sums over the training records of one part, and those of the validation slice that are left out of them.
 
-    Of a larger slice about 100,000 records are drawn, by the number of the record alone: what they judge is known well
+    Of a larger slice about 50,000 records are drawn, by the number of the record alone: what they judge is known well
     enough, and all others fit.
     """
     rest = SquareSums(Gram(featurizer.centers), center)

@@ -51,6 +51,9 @@ format: setup-dev ## let ruff and sqlfluff format the code
 bench: setup-dev ## the benchmarks, with their ratios
 	$(BIN)/python benchmarks/insights.py
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/prediction.py
+	$(BIN)/python benchmarks/quality.py
 
 constraints: setup-dev ## resolve all requirements anew into constraints.txt
 	cat requirements.txt requirements-sandbox.txt requirements-dev.txt | grep -v '^-' > $(VENV)/all.in

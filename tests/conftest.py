@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["sales_fixtures", "insights_fixtures", "datasource_fixtures"]
+pytest_plugins = ["sales_fixtures", "insights_fixtures", "datasource_fixtures", "s3_fixtures"]
 PROJECT = Path(__file__).resolve().parents[1]
 _HOME = tempfile.TemporaryDirectory(prefix="nightcast-tests-")
 

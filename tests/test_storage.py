@@ -10,26 +10,9 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from nightcast.errors import StorageError
 from nightcast.storage import Storage, local_path, split_s3_uri
-
-
-@pytest.fixture(scope="module")
-def s3_options():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {
-        "endpoint_url": f"http://{host}:{port}",
-        "region_name": "us-east-1",
-        "aws_access_key_id": "a-key",
-        "aws_secret_access_key": "a-secret",
-    }
-    boto3.client("s3", **options).create_bucket(Bucket="bucket")
-    yield options
-    server.stop()
 
 
 @pytest.fixture(params=["s3", "file"])

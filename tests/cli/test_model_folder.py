@@ -12,7 +12,7 @@ from nightcast.cli import main
 @pytest.fixture(scope="module")
 def endpoint():
     """The address of an S3 with a bucket."""
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "x")

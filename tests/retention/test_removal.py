@@ -7,11 +7,9 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from nightcast.errors import RetentionError, StorageError
 from nightcast.retention.plan import RetentionRules
@@ -34,22 +32,6 @@ LAYOUT = (
     f"{BROKEN}/schema.json",
     "accuracy/history.json",
 )
-
-
-@pytest.fixture(scope="module")
-def s3_options():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {
-        "endpoint_url": f"http://{host}:{port}",
-        "region_name": "us-east-1",
-        "aws_access_key_id": "a-key",
-        "aws_secret_access_key": "a-secret",
-    }
-    boto3.client("s3", **options).create_bucket(Bucket="bucket")
-    yield options
-    server.stop()
 
 
 @pytest.fixture(params=["s3", "file", "path"])

@@ -11,7 +11,7 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints
 from nightcast.mlmodel.gram import Gram
-from nightcast.recipe.pieces import Dense, Piece, column_sums, linear_scores, to_csr
+from nightcast.recipe.pieces import Dense, Piece, column_sums, linear_scores, to_csr, vertical
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -152,14 +152,17 @@ def split(chunk: PieceChunk, outputs: int) -> list[PieceChunk]:
     return [chunk.taken(np.arange(begin, min(begin + size, records))) for begin in range(0, records, size)]
 
 
+def as_matrix(chunks: Sequence[PieceChunk], features: int) -> tuple[csr_array, Floats]:
+    """Features of shape (records, features) and targets of shape (records,); there may be no chunk."""
+    matrices = [to_csr(chunk.pieces, len(chunk.targets), features) for chunk in chunks]
+    return vertical(matrices, features), np.concatenate([np.zeros(0), *(chunk.targets for chunk in chunks)])
+
+
 def compact(chunks: Sequence[PieceChunk]) -> Sequence[Chunk]:
     """The same records as one matrix, a sparse one unless it is small."""
-    from scipy.sparse import vstack
-
     if not chunks:
         return chunks
-    matrices = [to_csr(chunk.pieces, len(chunk.targets), chunk.features) for chunk in chunks]
-    matrix, targets = vstack(matrices, format="csr"), np.concatenate([chunk.targets for chunk in chunks])
+    matrix, targets = as_matrix(chunks, chunks[0].features)
     if matrix.shape[0] * matrix.shape[1] > _MATRIX_CELLS:
         return [SparseChunk(matrix, targets)]
     return [MatrixChunk(matrix.toarray(), targets)]

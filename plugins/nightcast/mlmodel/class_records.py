@@ -52,6 +52,11 @@ class ClassRecords:
         """Number of records in memory."""
         return sum(len(chunk.targets) for chunk in self.chunks)
 
+    @property
+    def all_folds(self) -> Folds:
+        """The folds of all records; shape (held,)."""
+        return np.concatenate([np.zeros(0, dtype=np.uint8), *self.folds])
+
     def all(self) -> Sequence[Chunk]:
         """The records, validation slice and rest."""
         return compact(self.chunks)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
-from nightcast.mlmodel.class_chunks import Chunk
+from nightcast.mlmodel.class_chunks import Chunk, as_matrix
 from nightcast.mlmodel.class_loss import loss_and_gradient, probabilities, scores_of
 from nightcast.mlmodel.class_records import ClassRecords
 from nightcast.mlmodel.class_scaling import class_scaling
 from nightcast.mlmodel.descent import Descent, minimised
 from nightcast.mlmodel.learners import FOLDS
+from nightcast.mlmodel.record_sums import RecordSums
 from nightcast.mlmodel.regression_search import RegressionSearch
 from nightcast.mlmodel.regression_sums import trials_of
 from nightcast.mlmodel.shapes import Shapes
@@ -198,16 +199,12 @@ def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int, seed: str)
         records = records.sampled(seed, _RELEVANT_SAMPLE)
         counts = np.bincount(np.concatenate([chunk.targets for chunk in records.chunks]).astype(np.int64))
         labels = np.argsort(-counts, kind="stable")[:_MOST_LABELS].astype(np.float64).tolist()
-    trials = [trial for label in labels for trial in trials_of(_one_label(records, label), shapes.size, 0.0).trials]
+    matrix, targets = as_matrix(records.chunks, shapes.basis.shape[0])
+    one_hot = [RecordSums(matrix, (targets == label).astype(np.float64)) for label in labels]
+    trials = [trial for sums in one_hot for trial in trials_of(sums, records.all_folds, 0.0).trials]
     search = RegressionSearch(shapes, trials)
     penalties = search.choose()
     return penalties / shapes.penalties(search.strengths.values, search.strengths.numbers)
-
-
-def _one_label(records: ClassRecords, label: float) -> ClassRecords:
-    """The same records, whose target is 1 where it is the label, else 0."""
-    chunks = [replace(chunk, targets=(chunk.targets == label).astype(np.float64)) for chunk in records.chunks]
-    return ClassRecords(chunks, records.folds, records.seen)
 
 
 def _of_chunks(chunks: Sequence[Chunk], outputs: int, flat: Floats) -> tuple[float, Floats]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
 from nightcast.datasource.parts import Mapper, NumberedPart
-from nightcast.mlmodel.class_chunks import PieceChunk
-from nightcast.mlmodel.class_records import ClassRecords, gathered
+from nightcast.mlmodel.class_chunks import PieceChunk, as_matrix
+from nightcast.mlmodel.class_records import Folds, gathered
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.intervals import MOST_RECORDS
 from nightcast.mlmodel.learners import FOLDS, TrainingTask
@@ -20,7 +20,7 @@ from nightcast.mlmodel.marked_batches import marked_batches
 from nightcast.mlmodel.record_sums import PieceSums, RecordSums
 from nightcast.mlmodel.square_sums import SquareSums, added, merged, of_records
 from nightcast.recipe.featurizer import Featurizer
-from nightcast.recipe.pieces import centered, to_csr, vertical
+from nightcast.recipe.pieces import centered
 
 # Training records up to which all folds judge: beyond, the validation slice alone is large enough.
 _FOLDED = 10_000
@@ -62,16 +62,14 @@ class TrialSet:
 
 def held_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
     """The records in memory, with trials by folds if they are few."""
-    return trials_of(gathered(task, featurizer, mapper), featurizer.n_features, center)
+    held = gathered(task, featurizer, mapper)
+    matrix, targets = as_matrix(held.chunks, featurizer.n_features)
+    return trials_of(RecordSums(matrix, targets - center), held.all_folds, center)
 
 
-def trials_of(held: ClassRecords, features: int, center: float) -> TrialSet:
-    """Records in memory as a regression of their targets, whatever these are."""
-    matrices = [to_csr(chunk.pieces, len(chunk.targets), chunk.features) for chunk in held.chunks]
-    targets = np.concatenate([np.zeros(0), *(chunk.targets for chunk in held.chunks)]) - center
-    whole = RecordSums(vertical(matrices, features), targets)
-    folds = np.concatenate([np.zeros(0, dtype=np.uint8), *held.folds])
-    trials = []
+def trials_of(whole: RecordSums, folds: Folds, center: float) -> TrialSet:
+    """Records in memory as a regression of their targets, which are about the center, whatever they are."""
+    targets, trials = whole.targets, []
     for fold in range(FOLDS if len(targets) <= _FOLDED else 1):
         inside = folds == fold
         if inside.any() and not inside.all():

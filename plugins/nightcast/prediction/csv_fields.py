@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightcast.datasource.arrow_arrays import Array, Bools, bool_array, bool_values, int_array
+from nightcast.datasource.arrow_arrays import Array, Bools, bool_array, bool_values, int_array, string_spans
 from nightcast.recipe.tokens import joined, one_text, text_array
 
-_SPECIAL = '[",\r\n]'
+_LINE_ENDS = "\r\n"
+_MARKS = '",' + _LINE_ENDS
 
 
 def csv_fields(array: Array) -> Array:
@@ -24,8 +25,8 @@ def csv_fields(array: Array) -> Array:
     if not pa.types.is_string(text.type):
         text = pc.cast(text, pa.string())
     text = filled(text)
-    special = bool_values(pc.match_substring_regex(text, pattern=_SPECIAL))
-    if not special.any():
+    special = _holding(text, _MARKS)
+    if special is None:
         return text
     doubled: Array = pc.replace_substring(text, pattern='"', replacement='""')
     quote = text_array(['"']).take(int_array(np.zeros(len(text), dtype=np.int64)))
@@ -39,8 +40,7 @@ def line_fields(array: Array) -> tuple[Array, Bools | None]:
     A line end can not be written, though CSV could quote it: lines would no longer belong to records one by one.
     """
     text = csv_fields(array)
-    special = bool_values(pc.match_substring_regex(text, pattern="[\r\n]"))
-    return text, special if special.any() else None
+    return text, _holding(text, _LINE_ENDS)
 
 
 def quoted_field(text: str) -> str:
@@ -58,3 +58,14 @@ def filled(texts: Array) -> Array:
     """Texts with an empty one in place of null."""
     found: Array = pc.coalesce(texts, one_text("")) if texts.null_count else texts
     return found
+
+
+def _holding(texts: Array, marks: str) -> Bools | None:
+    """Which texts hold one of the characters; None: none does."""
+    data, offsets = string_spans(texts)
+    content = data[offsets[0] : offsets[-1]].tobytes()
+    # Hardly ever is there one: to look at all bytes at once takes a hundredth of a match of each text.
+    if not any(mark in content for mark in marks.encode()):
+        return None
+    found = bool_values(pc.match_substring_regex(texts, pattern=f"[{marks}]"))
+    return found if found.any() else None

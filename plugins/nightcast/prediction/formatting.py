@@ -9,6 +9,7 @@ half to even; so does this module, in every value, without a loop over values.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,19 @@ for _binary in range(-149, 128):
 # A line of text is laid out in 16 bytes, then the bytes that a value does not need are left out:
 #   0 '-'   1 digit   2 '.'   3..8 digits   9 'E'   10 '-'   11 12 exponent   13 line end   14 15 never used
 _WIDTH = 16
-_FOUR_DIGITS = np.frombuffer("".join(f"{n // 1000}.{n % 1000:03d}" for n in range(10_000)).encode(), np.uint8)
-_FOUR_DIGITS = _FOUR_DIGITS.reshape(10_000, 5).copy()
-_THREE_DIGITS = np.frombuffer("".join(f"{n:03d}" for n in range(1000)).encode(), np.uint8).reshape(1000, 3).copy()
+
+
+def _words(texts: Iterable[str], place: int) -> npt.NDArray[np.uint64]:
+    """Texts at a place of a line's 16 bytes, the others 0, as the line's two words: shape (texts, 2)."""
+    laid = b"".join(text.encode().rjust(place + len(text), b"\0").ljust(_WIDTH, b"\0") for text in texts)
+    return np.frombuffer(laid, dtype=np.uint64).reshape(-1, 2)
+
+
+# Lines are put together by words: rows of bytes take four times as long.
+_LEADING = _words((f"-{n // 1000}.{n % 1000:03d}" for n in range(10_000)), 0)[:, 0].copy()
+_TRAILING = np.ascontiguousarray(_words((f"{n:03d}" for n in range(1000)), 6).T)
+_EXPONENT = _words((f"E-{abs(e):02d}\n" for e in range(_MIN_EXPONENT, _MAX_EXPONENT + 1)), 9)[:, 1].copy()
 _TRAILING_ZEROS = np.array([len(f"{n:03d}") - len(f"{n:03d}".rstrip("0")) for n in range(1000)])
-_EXPONENT_TEXT = np.frombuffer(
-    "".join(f"E-{abs(e):02d}" for e in range(_MIN_EXPONENT, _MAX_EXPONENT + 1)).encode(), np.uint8
-)
-_EXPONENT_TEXT = _EXPONENT_TEXT.reshape(-1, 4).copy()
 _EXPONENT_KIND = np.array(
     [2 * (e < 0) + (abs(e) >= 10) for e in range(_MIN_EXPONENT, _MAX_EXPONENT + 1)], dtype=np.int64
 )
@@ -141,15 +147,12 @@ def _laid_out(singles: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], 
     fraction -= np.where(low == 0, _TRAILING_ZEROS[high % 1000], 0)
     place = exponent - _MIN_EXPONENT
 
-    text = np.empty((len(singles), _WIDTH), dtype=np.uint8)
-    text[:, 0] = ord("-")
-    text[:, 1:6] = _FOUR_DIGITS[high]
-    text[:, 6:9] = _THREE_DIGITS[low]
-    text[:, 9:13] = _EXPONENT_TEXT[place]
-    text[:, 13] = ord("\n")
+    words = np.empty((len(singles), 2), dtype=np.uint64)
+    np.bitwise_or(_LEADING[high], _TRAILING[0][low], out=words[:, 0])
+    np.bitwise_or(_TRAILING[1][low], _EXPONENT[place], out=words[:, 1])
     layout = (fraction * 4 + _EXPONENT_KIND[place]) * 2 + np.signbit(singles)
     layout[~written] = _UNWRITTEN
-    return text, layout
+    return words.view(np.uint8), layout
 
 
 def _seven_digits(magnitude: Floats) -> tuple[Ints, Ints]:

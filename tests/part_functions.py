@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,10 @@ def square(number: int) -> int:
 
 def process_of(_: int) -> int:
     return os.getpid()
+
+
+def has_imported(name: str) -> bool:
+    return name in sys.modules
 
 
 def blas_threads(_: int) -> list[int]:

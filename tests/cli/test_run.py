@@ -53,6 +53,21 @@ def test_run_does_what_the_single_commands_do(labelled, tmp_path, capsys):
     assert alone["performanceMetrics"] == together["performanceMetrics"]
 
 
+def test_a_second_run_leaves_one_prediction(labelled, tmp_path, capsys):
+    folder = tmp_path / "out"
+    command = ["run", labelled.csv, "--schema", labelled.schema("sold"), "--learner", "linear", "-o", str(folder)]
+    assert main([*command, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)["batchPrediction"]
+    (folder / "batch-prediction/mine.txt").write_text("stays")
+    assert main([*command, "--json", "--intervals", "0.9"]) == 0
+    second = json.loads(capsys.readouterr().out)["batchPrediction"]
+    assert first["batchPredictionId"] != second["batchPredictionId"]
+    written = {path.as_posix() for path in (folder / "batch-prediction").rglob("*") if path.is_file()}
+    assert written == {second["manifest"], *second["results"], str(folder / "batch-prediction/mine.txt")}
+    (folder / "run.json").write_text("{")
+    assert main([*command, "--json"]) == 0
+
+
 def test_a_chronological_split_is_resolved_once(labelled, tmp_path, capsys):
     split = json.dumps(
         {"splitting": {"percentEnd": 60, "strategy": "chronological", "strategyParams": {"attribute": "day"}}}

@@ -11,7 +11,7 @@ import pytest
 
 import part_functions
 from dask_processes import until
-from nightcast.compute import process_pool
+from nightcast.compute import early_workers, process_pool
 from nightcast.errors import ComputeError, NightcastError
 
 DRIVER = """
@@ -37,6 +37,21 @@ def test_few_parts_are_taken_ahead_of_the_results():
         results = mapper(part_functions.square, (taken.append(n) or n for n in range(100)))
         assert [next(results) for _ in range(3)] == [0, 1, 4]
         assert len(taken) == 6
+
+
+def test_workers_that_were_started_early_serve_each_pool_of_as_many():
+    with early_workers(1, ["decimal"]):
+        with process_pool(1) as mapper:
+            [worker] = set(mapper(part_functions.process_of, range(5)))
+            assert list(mapper(part_functions.has_imported, ["decimal"])) == [True]
+        with process_pool(1) as mapper:
+            assert set(mapper(part_functions.process_of, range(5))) == {worker}
+        with process_pool(2) as mapper:
+            assert worker not in set(mapper(part_functions.process_of, range(5)))
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    with process_pool(1) as mapper:
+        assert set(mapper(part_functions.process_of, range(5))) != {worker}
 
 
 def test_an_error_of_a_part_reaches_the_caller_as_it_is():

@@ -331,9 +331,10 @@ def test_faults_are_placed(output: str, column: int, words: str) -> None:
     assert f"line 1, column {column}:" in str(caught.value)
 
 
-def test_statistics_of_what_is_no_date(build: Callable[..., Built]) -> None:
+@pytest.mark.parametrize("output", ["quantile_bin(days_since(genre,'2008-01-01'),5)", "month(genre)", "weekday(genre)"])
+def test_parts_of_what_is_no_date_are_refused(output: str, build: Callable[..., Built]) -> None:
     with pytest.raises(RecipeError, match="'genre' holds no ISO dates"):
-        build("quantile_bin(days_since(genre,'2008-01-01'),5)")
+        build(output)
 
 
 _NUMBER = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**15), 10**15)

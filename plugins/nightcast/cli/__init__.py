@@ -14,6 +14,7 @@ from typing import TextIO
 from nightcast import __version__
 from nightcast.cli import (
     cross_validate,
+    early,
     evaluate,
     explain,
     insights,
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Shown each time and in one line: users are told of their data, not of our lines.
         warnings.showwarning = _show_warning
         try:
-            options.run_command(options)
+            with early.workers_for(options):
+                options.run_command(options)
             sys.stdout.flush()
         except NightcastError as error:
             print(f"nightcast: {error}", file=sys.stderr)

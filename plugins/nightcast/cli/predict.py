@@ -113,6 +113,13 @@ def predict_into(
     return result
 
 
+def delete_prediction(storage: Storage, folder: str, bp_id: str) -> None:
+    """Delete the files of a batch prediction, its manifest first."""
+    names = storage.names_below(f"{folder.rstrip('/')}/{_FOLDER}/")
+    storage.delete([f"{folder.rstrip('/')}/{manifest_name(bp_id)}"])
+    storage.delete([uri for uri in names if uri.rsplit("/", 1)[-1].startswith(f"{bp_id}-")])
+
+
 def prediction_document(result: BatchPrediction, folder: str) -> dict[str, Any]:
     """What is told of a batch prediction for machines."""
     base = folder.rstrip("/")

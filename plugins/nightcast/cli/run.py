@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nightcast.cli import progress
 from nightcast.cli.arguments import Subparsers, add_data_arguments, name_of, opened, pooled, share, storage_of
 from nightcast.cli.learner_options import add_learner_arguments, add_split_argument, partial_split
-from nightcast.errors import PredictionError
+from nightcast.errors import PredictionError, StorageError
 
 if TYPE_CHECKING:
     from nightcast.cli.tables import Printer
@@ -83,11 +83,12 @@ def _outcome(
     """All stages, in a folder that becomes visible when it is complete."""
     from nightcast.cli.evaluate import evaluate_on, write_report
     from nightcast.cli.folders import laid
-    from nightcast.cli.predict import predict_into, prediction_id
+    from nightcast.cli.predict import delete_prediction, predict_into, prediction_id
     from nightcast.cli.training import RESULT_BYTES, train_on
     from nightcast.compute import local_compute
     from nightcast.mlmodel.files import save_model
 
+    earlier = _earlier_prediction(storage, options.output)
     with (
         laid(storage, options.output, [_MODEL, _SUMMARY]) as made,
         # Files on this disk tie the work to this machine.
@@ -114,7 +115,19 @@ def _outcome(
         outcome = Outcome(model, evaluation, prediction)
         summary = json.dumps(_document(options, outcome), ensure_ascii=False, indent=2)
         (made / _SUMMARY).write_text(summary + "\n", encoding="utf-8")
+    if earlier not in (None, bp_id):
+        delete_prediction(storage, options.output, earlier)
     return outcome
+
+
+def _earlier_prediction(storage: Storage, folder: str) -> str | None:
+    """The id of the batch prediction of a run that wrote to the folder before."""
+    try:
+        document = json.loads(storage.read_bytes(f"{folder.rstrip('/')}/{_SUMMARY}"))
+        return str(document["batchPrediction"]["batchPredictionId"])
+    except (StorageError, ValueError, LookupError, TypeError):
+        # There was none, or its summary is damaged, and tells nothing of its files.
+        return None
 
 
 def _digest_of(storage: Storage, folder: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from nightcast.compute.local_pool import Mapper, process_pool
+from nightcast.compute.local_pool import Mapper, early_workers, process_pool
 from nightcast.compute.part_task import keep_freed_memory
 from nightcast.errors import SettingsError
 
@@ -22,7 +22,9 @@ __all__ = [
     "available_cpus",
     "checked_compute",
     "compute_setting",
+    "early_workers",
     "local_compute",
+    "local_processes",
     "mapper_for",
     "process_pool",
 ]
@@ -122,7 +124,7 @@ def mapper_for(
         with dask_mapper(compute) as mapper:
             yield mapper
         return
-    count = min(parts, workers or _processes(compute))
+    count = local_processes(parts, workers, compute)
     if result_bytes:
         count = min(count, max(1, _RESULTS_BYTES // (3 * result_bytes)))
     if count < 2:
@@ -132,9 +134,10 @@ def mapper_for(
         yield mapper
 
 
-def _processes(compute: str | None) -> int:
+def local_processes(parts: int, workers: int | None, compute: str | None) -> int:
+    """Local processes for so many parts; the arguments are those of `mapper_for`."""
     asked = _PROCESSES.fullmatch(compute or "")
-    return int(asked[1]) if asked else available_cpus()
+    return min(parts, workers or (int(asked[1]) if asked else available_cpus()))
 
 
 def _is_dask_address(compute: str) -> bool:

@@ -9,11 +9,13 @@ import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 _GRACE_SECONDS = 3.0
 # In a worker: whether it is at work on a part.
 _busy = False
+# In the driver: workers that were started ahead.
+_early: _Pool | None = None
 
 
 @contextmanager
@@ -54,9 +58,38 @@ def process_pool(workers: int, *, spare: int | None = None) -> Iterator[Mapper]:
         From the mapper, when workers die twice. After the first time the unfinished parts are computed
         once more, by half as many workers, for the usual cause is a lack of memory.
     """
-    pool = _Pool(workers, workers + (workers if spare is None else spare))
+    window = workers + (workers if spare is None else spare)
+    if _early is not None and _early.asked == workers:
+        yield partial(_early.map, window)
+        return
+    with _closing(_Pool(workers)) as pool:
+        yield partial(pool.map, window)
+
+
+@contextmanager
+def early_workers(workers: int, modules: Sequence[str]) -> Iterator[None]:
+    """Start processes before it is known what for: each `process_pool` of as many takes them, inside this block.
+
+    Parameters
+    ----------
+    workers
+        Processes.
+    modules
+        What they import while they wait.
+    """
+    global _early
+    with _closing(_Pool(workers, modules)) as pool:
+        _early = pool
+        try:
+            yield
+        finally:
+            _early = None
+
+
+@contextmanager
+def _closing(pool: _Pool) -> Iterator[_Pool]:
     try:
-        yield pool.map
+        yield pool
     except BaseException:
         pool.leave()
         raise
@@ -80,9 +113,9 @@ class _Task:
 class _Pool:
     """An executor that is replaced once when its workers die."""
 
-    def __init__(self, workers: int, window: int) -> None:
-        self._workers = workers
-        self._window = window
+    def __init__(self, workers: int, modules: Sequence[str] = ()) -> None:
+        self.asked = self._workers = workers
+        self._modules = modules
         self._replaced = False
         self._start()
 
@@ -91,8 +124,11 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         self._lifeline, self._held = context.Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(
-            self._workers, mp_context=context, initializer=_begin_worker, initargs=(self._lifeline,)
+            self._workers, mp_context=context, initializer=_begin_worker, initargs=(self._lifeline, self._modules)
         )
+        if self._modules:
+            # Processes start with the first task.
+            self._executor.submit(os.getpid)
 
     def close(self) -> None:
         """End the workers when they are done."""
@@ -105,8 +141,8 @@ class _Pool:
         self._held.close()
         self.close()
 
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Results in the items' order, with a bounded number of them waiting to be merged."""
+    def map(self, window: int, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Results in the items' order, with a bounded number of parts handed out."""
         # What lies between two passes, such as a look at the data, is done: workers need the room.
         release_freed_memory()
         sealed = pickle.dumps(function)
@@ -114,7 +150,7 @@ class _Pool:
         try:
             for item in items:
                 pending.append(self._submit(sealed, item))
-                if len(pending) >= self._window:
+                if len(pending) >= window:
                     yield self._first(sealed, pending)
             while pending:
                 yield self._first(sealed, pending)
@@ -163,7 +199,7 @@ class _Pool:
         self._start()
 
 
-def _begin_worker(lifeline: Connection) -> None:
+def _begin_worker(lifeline: Connection, modules: Sequence[str]) -> None:
     """Set up a fresh worker before numpy is loaded."""
     # Ctrl-C reaches all processes of a terminal; the driver hears it and tells its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -171,6 +207,8 @@ def _begin_worker(lifeline: Connection) -> None:
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     limit_blas_threads()
     keep_freed_memory()
+    for module in modules:
+        import_module(module)
 
 
 def _watch(lifeline: Connection) -> None:

@@ -20,16 +20,13 @@ class Gram:
     ----------
     centers
         float64 of shape (features,): what is subtracted from each column, the same in every part.
-
-    Attributes
-    ----------
-    with_target
-        float64 of shape (features,): X'y; of weighted records, if they have weights.
     """
 
     def __init__(self, centers: Floats) -> None:
         self.centers = centers
-        self.with_target = np.zeros(len(centers))
+        self._with_target = np.zeros(len(centers))
+        # Columns of numbers, in the order of the features.
+        self._numbers: list[int] = []
         self._number_sums: dict[int, float] = {}
         self._blocks = BlockSums()
         self._counts = PairCounts(self._blocks)
@@ -48,26 +45,34 @@ class Gram:
         """
         weighted = target if weights is None else target * weights
         about = centered(pieces, self.centers)
-        for place, piece in enumerate(about):
-            columns = slice(piece.start, piece.start + piece.size)
-            self.with_target[columns] += column_sums(piece, weighted)
-            if isinstance(piece, Dense):
-                self._add_sum(piece.start, float(column_sums(piece, weights)[0]))
-                self._add_number(piece, about[:place], about[place:], weights)
-        self._counts.add([piece for piece in about if not isinstance(piece, Dense)], weights)
+        numbers = [piece for piece in about if isinstance(piece, Dense)]
+        factors = [piece.values if weights is None else piece.values * weights for piece in numbers]
+        for place, (piece, values) in enumerate(zip(numbers, factors, strict=True)):
+            self._with_target[piece.start] += column_sums(piece, weighted)[0]
+            self._add_sum(piece.start, float(column_sums(piece, weights)[0]))
+            for other in numbers[place:]:
+                self._blocks.add(piece.start, other.start, column_sums(other, values)[None, :])
+        self._numbers = [piece.start for piece in numbers]
+        indicators = [piece for piece in about if not isinstance(piece, Dense)]
+        self._counts.add(indicators, [weighted, *factors], weights)
 
     def merge(self, other: Gram) -> None:
         """Add the sums of other records."""
-        self.with_target += other.with_target
+        self._with_target += other.with_target
         for column, total in other._number_sums.items():
             self._add_sum(column, total)
-        other._counts.settle()
         self._blocks.merge(other._blocks)
+
+    @property
+    def with_target(self) -> Floats:
+        """X'y, of weighted records if they have weights: float64 of shape (features,)."""
+        self._settle()
+        return self._with_target
 
     @property
     def sums(self) -> Floats:
         """Column sums of X, of weighted records if they have weights: float64 of shape (features,)."""
-        self._counts.settle()
+        self._settle()
         # The square of an indicator is the indicator.
         found = self._blocks.diagonal(len(self.centers))
         for column, total in self._number_sums.items():
@@ -77,34 +82,34 @@ class Gram:
     @property
     def diagonal(self) -> Floats:
         """Column sums of the squares of X: float64 of shape (features,)."""
-        self._counts.settle()
+        self._settle()
         return self._blocks.diagonal(len(self.centers))
 
     def products(self) -> Floats:
         """X'X in the upper triangle of a float64 matrix of shape (features, features), 0 below it."""
-        self._counts.settle()
+        self._settle()
         return self._blocks.upper(len(self.centers))
 
     def times(self, vector: Floats) -> Floats:
         """``X'X v`` for a vector v of shape (features,); within `one_thread`, the same on any number of processors."""
-        self._counts.settle()
+        self._settle()
         return self._blocks.times(vector)
 
     def _add_sum(self, column: int, total: float) -> None:
         self._number_sums[column] = self._number_sums.get(column, 0.0) + total
 
-    def _add_number(
-        self, piece: Dense, before: Sequence[Piece], behind: Sequence[Piece], weights: Floats | None
-    ) -> None:
-        values = piece.values if weights is None else piece.values * weights
-        for other in before:
-            if not isinstance(other, Dense):
-                self._blocks.add(other.start, piece.start, column_sums(other, values)[:, None])
-        for other in behind:
-            self._blocks.add(piece.start, other.start, column_sums(other, values)[None, :])
+    def _settle(self) -> None:
+        """Pour the sums over indicators to the others."""
+        for start, (with_target, *with_numbers) in self._counts.number_sums().items():
+            self._with_target[start : start + len(with_target)] += with_target
+            for number, found in zip(self._numbers, with_numbers, strict=True):
+                if start < number:
+                    self._blocks.add(start, number, found[:, None])
+                else:
+                    self._blocks.add(number, start, found[None, :])
 
     def __getstate__(self) -> dict[str, Any]:
-        self._counts.settle()
+        self._settle()
         return {name: value for name, value in self.__dict__.items() if name != "_counts"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

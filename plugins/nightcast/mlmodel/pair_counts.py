@@ -1,4 +1,4 @@
-"""How often pairs of indicators are set together, for the pieces of a feature matrix.
+"""How often pairs of indicators are set together, and sums of numbers by indicator, for the pieces of a feature matrix.
 
 A count over pairs of small whole numbers is made many times faster than a product of sparse matrices. Texts repeat:
 while the distinct ones are few, pairs are counted by text, and become counts by token once, at the end. So do pieces
@@ -17,7 +17,7 @@ from nightcast.mlmodel.block_sums import BlockSums, Table
 from nightcast.mlmodel.count_units import Followers, Kind, Name, Unit, axis, combined
 from nightcast.mlmodel.list_numbers import ListNumbers, indicator_sums
 from nightcast.mlmodel.member_pairs import add_at, count_members, count_own_members, mirrored
-from nightcast.recipe.pieces import ManyHot, OneHot
+from nightcast.recipe.pieces import ManyHot, OneHot, column_sums
 
 # Counting by list pays when each is that frequent: what it saves on records, it spends on the tokens of the lists.
 _RECORDS_A_LIST = 24
@@ -39,22 +39,28 @@ class PairCounts:
         self._blocks = blocks
         # By the names of two units: sums by left and right code, flat; of a unit with itself, sums by code.
         self._tables: dict[tuple[Name, Name], Table] = {}
+        # By the name of a unit: sums of numbers by code; shape (numbers, codes).
+        self._number_sums: dict[Name, Floats] = {}
+        self._sums: dict[int, Floats] = {}
         self._lists: dict[int, ListNumbers] = {}
         self._followers = Followers()
 
-    def add(self, pieces: Sequence[OneHot | ManyHot], weights: Floats | None) -> None:
+    def add(self, pieces: Sequence[OneHot | ManyHot], numbers: Sequence[Floats], weights: Floats | None) -> None:
         """Add the records of a batch.
 
         Parameters
         ----------
         pieces
             Of indicators; the same ones in each batch.
+        numbers
+            What is summed by indicator, each of shape (records,); as many in each batch.
         weights
             How much each record counts; None: once. For all batches, or for none.
         """
         units = self._units(pieces)
         for place, left in enumerate(units):
             self._add_own(left, weights)
+            self._add_numbers(left, numbers)
             for right in units[place + 1 :]:
                 table = self._table(left, right, left.width * right.width, weights)
                 if left.piece is not None and right.piece is not None:
@@ -62,8 +68,18 @@ class PairCounts:
                 else:
                     _count(table, left, right, weights)
 
+    def number_sums(self) -> dict[int, Floats]:
+        """Sums since they were taken last, by the first column of a piece; of shape (numbers, indicators)."""
+        self.settle()
+        sums, self._sums = self._sums, {}
+        return sums
+
     def settle(self) -> None:
         """Pour what was counted into the blocks."""
+        for name, by_code in self._number_sums.items():
+            for place, (start, _) in enumerate(name.axes):
+                self._sums[start] = self._sums.get(start, 0.0) + self._rows(name, place, by_code.T).T
+        self._number_sums.clear()
         for (left, right), flat in self._tables.items():
             if left != right:
                 self._settle_pair(left, right, flat)
@@ -185,6 +201,15 @@ class PairCounts:
             count_own_members(table, lists, each)
         else:
             count_own_members(table, piece, weights)
+
+    def _add_numbers(self, unit: Unit, numbers: Sequence[Floats]) -> None:
+        if unit.name not in self._number_sums:
+            self._number_sums[unit.name] = np.zeros((len(numbers), unit.width))
+        for sums, factors in zip(self._number_sums[unit.name], numbers, strict=True):
+            if unit.piece is None:
+                sums += np.bincount(unit.codes, factors, unit.width)
+            else:
+                sums[1:] += column_sums(unit.piece, factors)
 
     def _table(self, left: Unit, right: Unit, cells: int, weights: Floats | None) -> Table:
         key = (left.name, right.name)

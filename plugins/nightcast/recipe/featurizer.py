@@ -32,7 +32,7 @@ from nightcast.recipe.blocks import (
 )
 from nightcast.recipe.expressions import Expression, ValueType, Variable, calls, is_binned, is_calendar, unscaled
 from nightcast.recipe.grammar import Recipe, parse_recipe
-from nightcast.recipe.number_statistics import distribution, quantile_edges
+from nightcast.recipe.number_statistics import distribution, known_dates, quantile_edges
 from nightcast.recipe.pieces import Piece, to_csr
 from nightcast.recipe.values import BatchValues, bin_count
 
@@ -199,6 +199,8 @@ class _Builder:
         if isinstance(output, Variable) and output.type is ValueType.BINARY:
             return BinaryBlock(output)
         if is_binned(output):
+            if is_calendar(output):
+                known_dates(output, self.insights)
             return BinBlock(output, bin_count(output, self.edges), self.indicator(output))
         if output.type is ValueType.NUMERIC:
             return self.number(output)

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
+from nightcast.datasource.attribute_insights import DateInsights
 from nightcast.datasource.insights import CategoricalInsights, Insights, NumericInsights, TextInsights
 from nightcast.datasource.iso_dates import day_number
 from nightcast.errors import RecipeError
@@ -74,7 +75,14 @@ def _of_attribute(name: str, insights: Insights) -> Distribution:
     return Distribution(tuple(found.quantiles), missing, found.mean or 0.0, found.std or 0.0)
 
 
-def _of_dates(call: Call, insights: Insights) -> Distribution:
+def known_dates(call: Call, insights: Insights) -> DateInsights:
+    """The dates that a part of dates is computed from.
+
+    Raises
+    ------
+    RecipeError
+        If the insights say that the attribute holds none.
+    """
     [variable] = call.variables()
     found = insights.attributes.get(variable.name)
     dates = found.dates if isinstance(found, CategoricalInsights | TextInsights) else None
@@ -83,6 +91,11 @@ def _of_dates(call: Call, insights: Insights) -> Distribution:
             f"{call} can not be computed: the insights say that {variable.name!r} holds no ISO dates such as "
             "2008-12-31, or that less than 99 % of its values are dates. Leave it out of the recipe."
         )
+    return dates
+
+
+def _of_dates(call: Call, insights: Insights) -> Distribution:
+    dates = known_dates(call, insights)
     days = np.array([day_number(day) for day in dates.percentiles])
     parts = date_part(call, days)
     # A percentile may be the last record of a day that has many: the day after it begins there.

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -154,9 +154,16 @@ class _Pool:
                     yield self._first(sealed, pending)
             while pending:
                 yield self._first(sealed, pending)
+            self._release()
         finally:
             for task in pending:
                 task.future.cancel()
+
+    def _release(self) -> None:
+        """Let workers give back what they have freed: what follows a pass may need the room in this process."""
+        with suppress(BrokenProcessPool):
+            for _ in range(self._workers):
+                self._executor.submit(release_freed_memory)
 
     def _submit(self, sealed: bytes, item: Any) -> _Task:
         while True:

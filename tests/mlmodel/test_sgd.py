@@ -378,8 +378,10 @@ def test_parameters_come_by_amazon_mls_names_as_strings_too() -> None:
         }
     )
     assert learner == SgdLearner(100, "none", 0.0, 1e-6, 33_554_432)
-    assert SgdLearner.from_parameters({}) == SgdLearner(10, "auto", 0.0, 1e-6, 104_857_600)
-    assert SgdLearner.from_parameters({"sgd.l1RegularizationAmount": "1e-4"}) == SgdLearner(l1=1e-4, l2=0.0)
+    assert SgdLearner.from_parameters({}) == SgdLearner(10, "auto", 0.0, None, 104_857_600)
+    assert SgdLearner().parameters["l2RegularizationAmount"] == 1e-6
+    assert SgdLearner(l1=0.1).parameters["l2RegularizationAmount"] == 0.0
+    assert SgdLearner.from_parameters({"sgd.l1RegularizationAmount": "1e-4"}) == SgdLearner(l1=1e-4)
     assert learner.parameters["l2RegularizationAmount"] == 1e-6
 
 
@@ -444,7 +446,7 @@ def test_the_log_has_the_content_of_amazon_mls(write: Callable[..., Datasource],
     kinds = {"venue": AttributeType.CATEGORICAL, "price": AttributeType.NUMERIC, "sold": AttributeType.BINARY}
     schema = Schema(tuple(Attribute(name, kind) for name, kind in kinds.items()), target="sold")
     table = pa.table({"venue": [f"v{one}" for one in venue], "price": price, "sold": pa.array(sold, pa.bool_())})
-    fit = SgdLearner(max_passes=2).fit(task_of(write(table, schema=schema), files), map)
+    fit = SgdLearner(max_passes=2, l2=1e-6).fit(task_of(write(table, schema=schema), files), map)
     assert list(fit.log) == GOLDEN.read_text(encoding="utf-8").splitlines()
     trained = size - 1 - in_validation(0, size, "")[np.arange(size) != 4].sum()
     for updates in (0, 64, 128, trained, 2 * trained):

@@ -27,7 +27,7 @@ from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.penalized_squares import PenalizedSquares
 from nightcast.mlmodel.regression_search import RegressionSearch, pooled_rmse
 from nightcast.mlmodel.regression_sums import TrialSet, held_records, summed_records
-from nightcast.mlmodel.shapes import plain_shapes, shapes_of
+from nightcast.mlmodel.shapes import Shapes, plain_shapes, shapes_of
 from nightcast.mlmodel.square_sums import dot
 from nightcast.mlmodel.strengths import Strengths
 from nightcast.recipe.featurizer import Featurizer
@@ -55,10 +55,8 @@ def fit_regression(
     ModelError
         If fewer than 2 records have a target, or numbers are too large.
     """
-    known = task.insights.attributes.get(task.target.name)
-    center = known.mean or 0.0 if isinstance(known, NumericInsights) else 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        trials = (held_records if held else summed_records)(task, featurizer, center, mapper)
+        trials = (held_records if held else summed_records)(task, featurizer, _center(task), mapper)
         if trials.records < _LEAST_RECORDS:
             raise ModelError(
                 f"{trials.records} training record(s) have a target, at least {_LEAST_RECORDS} are needed: check "
@@ -69,6 +67,19 @@ def fit_regression(
         search = RegressionSearch(shapes, trials.trials)
         penalties = search.choose(given, held=held)
         return _fit(task, featurizer, trials, search, penalties, _EXACT if held or given else _SUMMED)
+
+
+def chosen_penalties(task: TrainingTask, featurizer: Featurizer, mapper: Mapper) -> tuple[Shapes, Floats]:
+    """The penalty on half the square of each coefficient that is best for records which are held in memory."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        shapes = shapes_of(featurizer, task.insights)
+        trials = held_records(task, featurizer, _center(task), mapper)
+        return shapes, RegressionSearch(shapes, trials.trials).choose()
+
+
+def _center(task: TrainingTask) -> float:
+    known = task.insights.attributes.get(task.target.name)
+    return known.mean or 0.0 if isinstance(known, NumericInsights) else 0.0
 
 
 def _fit(
@@ -102,7 +113,7 @@ def _fit(
         "folds": len(rests),
         "crossValidatedLoss": pooled_rmse(rests) if rests else loss,
         "strengths": search.tried,
-        "penalties": search.by_output(featurizer, penalties),
+        "penalties": search.shapes.by_output(featurizer, penalties),
     }
     intercept = trials.center + constant - dot(weights, featurizer.centers)
     predictor = LinearPredictor(featurizer, weights[:, None], np.array([intercept]))

@@ -29,7 +29,7 @@ from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_predictor import LinearPredictor
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.ridge import one_thread
-from nightcast.mlmodel.shapes import plain_shapes, shapes_of
+from nightcast.mlmodel.shapes import Shapes, plain_shapes, shapes_of
 from nightcast.mlmodel.strengths import Strengths
 from nightcast.mlmodel.targets import ModelType
 from nightcast.recipe.featurizer import Featurizer
@@ -59,13 +59,8 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
                 f"{records.held} training record(s) have a target, at least 2 are needed: check query, schema and data "
                 "rearrangement."
             )
-        plain = given is not None and given.values == given.numbers
-        shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
-        space = Coefficients(shapes, task.target.outputs)
-        sample = records.sampled(task.seed)
-        relevance = 1.0 if given is not None else relevance_of(shapes, sample, task.target.outputs, task.seed)
-        search = ClassSearch(task.target, space, sample, relevance)
-        chosen = search.choose(given)
+        search, chosen = _chosen(task, featurizer, records, given)
+        space = search.space
         descent = _final(task, featurizer, records, search, chosen, mapper)
         weights = space.weights(descent.point).reshape(task.target.outputs, -1)
     if not (math.isfinite(descent.value) and np.isfinite(weights).all()):
@@ -85,6 +80,24 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
     }
     link = Link.LOGIT if task.target.model_type is ModelType.BINARY else Link.SOFTMAX
     return Fit(predictor, link, {"l2": chosen.values, "l2Numbers": chosen.numbers}, facts)
+
+
+def chosen_penalties(task: TrainingTask, featurizer: Featurizer, mapper: Mapper) -> tuple[Shapes, Floats]:
+    """The penalty on half the square of each coefficient that is best for records which are held in memory."""
+    with np.errstate(over="ignore", invalid="ignore"), one_thread():
+        search, chosen = _chosen(task, featurizer, gathered(task, featurizer, mapper), None)
+        return search.space.shapes, np.broadcast_to(search.penalties(chosen), search.space.shapes.size)
+
+
+def _chosen(
+    task: TrainingTask, featurizer: Featurizer, records: ClassRecords, given: Strengths | None
+) -> tuple[ClassSearch, Strengths]:
+    plain = given is not None and given.values == given.numbers
+    shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
+    sample = records.sampled(task.seed)
+    relevance = 1.0 if given is not None else relevance_of(shapes, sample, task.target.outputs, task.seed)
+    search = ClassSearch(task.target, Coefficients(shapes, task.target.outputs), sample, relevance)
+    return search, search.choose(given)
 
 
 def _final(

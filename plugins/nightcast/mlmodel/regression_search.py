@@ -14,8 +14,6 @@ from nightcast.mlmodel.regression_sums import Trial
 from nightcast.mlmodel.relevance import refined
 from nightcast.mlmodel.shapes import Shapes
 from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
-from nightcast.recipe.blocks import block_starts
-from nightcast.recipe.featurizer import Featurizer
 
 _LEAST_STRENGTH = 0.01
 # Shares of the right side that may be left of a solution and of a derivative.
@@ -73,16 +71,6 @@ class RegressionSearch:
             self.last[number] = system.solved(penalties, self.last.get(number), tolerance)
             weights = system.weights(self.last[number])
             found.append((trial, weights, system.constant(weights)))
-        return found
-
-    def by_output(self, featurizer: Featurizer, penalties: Floats) -> dict[str, dict[str, float]]:
-        """The penalty on values and on the shape of numbers, by the text of the recipe's output."""
-        found: dict[str, dict[str, float]] = {}
-        starts, basis = block_starts(featurizer.blocks), self.shapes.basis
-        for block, start, end in zip(featurizer.blocks, starts, starts[1:], strict=False):
-            for place in np.unique(basis.indices[basis.indptr[start] : basis.indptr[end]]):
-                kind = "l2Numbers" if self.shapes.numbers[place] else "l2"
-                found.setdefault(str(block.expression), {})[kind] = float(f"{penalties[place]:.4g}")
         return found
 
     def _rmse(self, pair: Strengths) -> float:

@@ -25,6 +25,7 @@ from nightcast.mlmodel.ridge import one_thread
 from nightcast.mlmodel.sgd_coordinates import Coordinates, coordinates
 from nightcast.mlmodel.sgd_log import BYTES_A_PARAMETER, TrainingLog
 from nightcast.mlmodel.sgd_passes import LINKS, RATES, Passes
+from nightcast.mlmodel.sgd_penalties import chosen_penalties
 from nightcast.mlmodel.sgd_source import source_of
 from nightcast.mlmodel.sgd_steps import Penalty
 from nightcast.mlmodel.sgd_trimming import trimmed, without_zeros
@@ -42,6 +43,7 @@ _L1, _L2 = "l1RegularizationAmount", "l2RegularizationAmount"
 # So many times the features that a model has room for are learnt from; the least important are trimmed.
 _TAKEN_UP = 2
 _LEAST_RECORDS = 2
+_DEFAULT_L2 = 1e-6
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class SgdLearner:
     max_passes: int = 10
     shuffle_type: str = "auto"
     l1: float = 0.0
-    l2: float = 1e-6
+    l2: float | None = None
     max_ml_model_size_in_bytes: int = 104_857_600
 
     def __post_init__(self) -> None:
-        if self.l1 > 0 and self.l2 > 0:
+        if self.l1 > 0 and (self.l2 or 0.0) > 0:
             raise ModelError(
                 f"sgd.{_L1} is {self.l1:g} and sgd.{_L2} is {self.l2:g}, and a model takes one of them: set the other "
                 "to 0."
@@ -96,23 +98,22 @@ class SgdLearner:
 
         Examples
         --------
-        >>> SgdLearner.from_parameters({"sgd.l1RegularizationAmount": "1e-4"}).l2
+        >>> SgdLearner.from_parameters({"sgd.l1RegularizationAmount": "1e-4"}).parameters["l2RegularizationAmount"]
         0.0
         """
         found: dict[str, Any] = read_parameters("sgd", _PARAMETERS, given)
-        l1 = float(found.get(_L1, cls.l1))
         return cls(
             found.get("maxPasses", cls.max_passes),
             found.get("shuffleType", cls.shuffle_type),
-            l1,
-            float(found.get(_L2, 0.0 if l1 > 0 else cls.l2)),
+            float(found.get(_L1, cls.l1)),
+            float(found[_L2]) if _L2 in found else None,
             found.get("maxMLModelSizeInBytes", cls.max_ml_model_size_in_bytes),
         )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """All parameters by Amazon ML's keys, without ``sgd.``."""
-        values = (self.max_passes, self.shuffle_type, self.l1, self.l2, self.max_ml_model_size_in_bytes)
+        values = (self.max_passes, self.shuffle_type, self.l1, self._l2, self.max_ml_model_size_in_bytes)
         return dict(zip(_PARAMETERS, values, strict=True))
 
     def fit(self, task: TrainingTask, mapper: Mapper) -> Fit:
@@ -123,7 +124,7 @@ class SgdLearner:
         most = max(_TAKEN_UP * self._room // task.target.outputs, 1)
         featurizer = build_featurizer(task.recipe, task.datasource.schema, task.insights, vocabularies, most)
         with np.errstate(over="ignore", invalid="ignore"), one_thread():
-            passes = self._passes(task, featurizer, mapper)
+            passes, penalties = self._passes(task, featurizer, mapper)
             best, facts = passes.search()
             validation, loss = passes.validation_facts(best)
             run = passes.final(best)
@@ -146,17 +147,29 @@ class SgdLearner:
             "size": BYTES_A_PARAMETER * left,
             "validation": validation,
             "validationLoss": loss,
+            "penalties": penalties,
         }
         return Fit(predictor, LINKS[task.target.model_type], self.parameters, facts, tuple(log.lines), held_out)
+
+    @property
+    def _l2(self) -> float:
+        if self.l2 is None:
+            return 0.0 if self.l1 > 0 else _DEFAULT_L2
+        return self.l2
 
     @property
     def _room(self) -> int:
         """Parameters that the model has room for."""
         return self.max_ml_model_size_in_bytes // BYTES_A_PARAMETER
 
-    def _passes(self, task: TrainingTask, featurizer: Featurizer, mapper: Mapper) -> Passes:
+    def _passes(
+        self, task: TrainingTask, featurizer: Featurizer, mapper: Mapper
+    ) -> tuple[Passes, dict[str, dict[str, float]]]:
+        """What is left to do, and the penalties by output, where they were chosen."""
+        found = coordinates(task, featurizer)
+        chosen = chosen_penalties(task, found, mapper) if self.l2 is None and self.l1 == 0 else None
         source, found = source_of(
-            task, coordinates(task, featurizer), self.shuffle_type == "auto", self.l1 == 0, mapper
+            task, chosen.coordinates if chosen else found, self.shuffle_type == "auto", self.l1 == 0, mapper
         )
         if source is None or source.size < _LEAST_RECORDS:
             raise ModelError(
@@ -168,9 +181,11 @@ class SgdLearner:
             {"model-type": task.target.model_type, "features": featurizer.n_features}
             | {"features-left-out": featurizer.trimmed}
             | self.parameters
+            | ({_L2: "chosen"} if chosen else {})
         )
-        penalty = Penalty(self.l1, self.l2)
-        return Passes(task.target.model_type, found, source, _start(task), penalty, self.max_passes, log)
+        penalty = Penalty(self.l1, chosen.l2 if chosen else self._l2)
+        passes = Passes(task.target.model_type, found, source, _start(task), penalty, self.max_passes, log)
+        return passes, chosen.by_output if chosen else {}
 
     def _predictor(self, found: Coordinates, parameters: Floats, shares: Floats) -> tuple[LinearPredictor, int, int]:
         """The predictor within the size, how many weights were trimmed for that, and how many parameters are left."""

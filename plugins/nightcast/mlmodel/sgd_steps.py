@@ -32,10 +32,16 @@ _DENSE_SHARE = 4
 
 @dataclass(frozen=True)
 class Penalty:
-    """``l1 * sum(abs(w)) + l2 / 2 * sum(w**2)``, added to the mean loss of the records; not of the intercepts."""
+    """``l1 * sum(abs(w)) + sum(l2 / 2 * w**2)``, added to the mean loss of the records; not of the intercepts.
+
+    Parameters
+    ----------
+    l2
+        One number, or one for each parameter; shape (width,).
+    """
 
     l1: float = 0.0
-    l2: float = 0.0
+    l2: float | Floats = 0.0
 
 
 @dataclass
@@ -163,15 +169,15 @@ class Steps:
     def _penalise(self, after: Floats, sizes: Floats, rows: Ints | slice, touched: Bools) -> None:
         """Shrink the weights that the records touch, for all records since they were touched last; in place."""
         l1, l2 = self.penalty.l1, self.penalty.l2
-        if not (l1 or l2):
+        if not (l1 or np.any(l2)):
             return
         last = self._last[rows]
         elapsed = np.where(touched, self.records - last, 0.0)
         elapsed[-1] = 0.0
         self._last[rows] = np.where(touched, self.records, last)
         amounts = sizes * elapsed[:, None]
-        if l2:
-            after /= 1.0 + l2 * amounts
+        if np.any(l2):
+            after /= 1.0 + (l2 if isinstance(l2, float) else l2[rows][:, None]) * amounts
         if l1:
             after[:] = np.sign(after) * np.maximum(np.abs(after) - l1 * amounts, 0.0)
 

@@ -22,7 +22,7 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.datasource.insights import Insights
 from nightcast.recipe.bins import bin_codes
-from nightcast.recipe.blocks import BinBlock, Block, NumberBlock, VocabularyBlock
+from nightcast.recipe.blocks import BinBlock, Block, NumberBlock, VocabularyBlock, block_starts
 from nightcast.recipe.expressions import Expression, ValueType, Variable, is_calendar, unscaled
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.number_statistics import distribution
@@ -96,6 +96,16 @@ class Shapes:
     def penalties(self, values: float, numbers: float) -> Floats:
         """A penalty for each coefficient, by its kind; shape (coefficients,)."""
         return np.where(self.numbers, numbers, values)
+
+    def by_output(self, featurizer: Featurizer, penalties: Floats) -> dict[str, dict[str, float]]:
+        """The penalty on values and on the shape of numbers, by the text of the recipe's output."""
+        found: dict[str, dict[str, float]] = {}
+        starts, basis = block_starts(featurizer.blocks), self.basis
+        for block, start, end in zip(featurizer.blocks, starts, starts[1:], strict=False):
+            for place in np.unique(basis.indices[basis.indptr[start] : basis.indptr[end]]):
+                kind = "l2Numbers" if self.numbers[place] else "l2"
+                found.setdefault(str(block.expression), {})[kind] = float(f"{penalties[place]:.4g}")
+        return found
 
     def by_owner(self, penalties: Floats) -> Floats:
         """The penalty of each owner; all of its coefficients have the same; shape (owners,)."""

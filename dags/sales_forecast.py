@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule
 
@@ -188,6 +189,8 @@ with DeadlineDAG(
             publication="batch_prediction.publish",
             pool=POOL,
         )
+        # Predictions are published whether or not former ones could be measured.
+        measured = EmptyOperator(task_id="accuracy_ended", trigger_rule=TriggerRule.ALL_DONE)
         publication = PublishRunOperator(
             task_id="publish",
             prediction=prediction.task_id,
@@ -211,5 +214,6 @@ with DeadlineDAG(
     [evaluation, comparison, approval] >> promotion
     period >> unload_scoring
     [unload_training, unload_scoring, promotion] >> prediction
-    choice >> accuracy
-    [prediction, accuracy] >> publication
+    # So late because it may wait for the run before, and then holds a slot of the pool.
+    prediction >> accuracy >> measured
+    [prediction, measured] >> publication

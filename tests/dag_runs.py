@@ -44,8 +44,8 @@ class _TaskInstance:
     def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
         return self.run.returned[task_ids].get(key)
 
-    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str] | None = None, **_: Any) -> Any:
-        return {self.run.run_id: {one: self.run.states.get(one) for one in task_ids}} if run_ids else {}
+    def get_task_states(self, dag_id: str, run_ids: list[str] | None = None, **_: Any) -> Any:
+        return {self.run.run_id: dict(self.run.states)} if run_ids else {}
 
     def get_dr_count(self, dag_id: str, **_: Any) -> int:
         return 0
@@ -124,6 +124,8 @@ class DagRuns:
 
 def _without_running(rule: str, upstream: list[str]) -> str | None:
     """The state of a task that its trigger rule keeps from running."""
+    if rule == "all_done":
+        return None
     if any(state in _BAD for state in upstream):
         return "upstream_failed"
     if rule == "all_success" and "skipped" in upstream:

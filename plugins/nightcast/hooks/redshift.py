@@ -7,10 +7,12 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.redshift_data import QueryExecutionOutput, RedshiftDataHook
 
+from nightcast.hooks.caller import CheapCaller
+
 _TARGET = ("cluster_identifier", "workgroup_name", "database", "db_user", "secret_arn")
 
 
-class RedshiftConnectionHook(RedshiftDataHook):
+class RedshiftConnectionHook(CheapCaller, RedshiftDataHook):
     """
     Run statements where the connection's extra says.
 

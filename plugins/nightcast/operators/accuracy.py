@@ -14,7 +14,7 @@ from nightcast.artifacts import JSON, ArtifactRef
 from nightcast.errors import UnloadError
 from nightcast.operators.accuracy_table import row_statements
 from nightcast.operators.base import Stage, failing_fast, storage_of
-from nightcast.operators.order import let_previous_go_first
+from nightcast.operators.order import is_under_way, let_previous_go_first
 from nightcast.operators.unload import RedshiftUnloadOperator, is_transient
 from nightcast.period import Period
 from nightcast.period_choice import is_unfinished
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from nightcast.warehouse.statements import UnloadOptions
 
 _PERIODS = 60
+# It stands in a pool, whose slots other statements need.
+_PATIENCE_IN_POOL = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,33 @@ class MeasureAccuracyOperator(RedshiftUnloadOperator):
             whole = Period(date.fromisoformat(period["start"]), date.fromisoformat(period["end"]))
             if is_unfinished(whole, run_dates(context)):
                 raise AirflowSkipException(f"the period {period['label']} is not over, its sales are incomplete.")
-            limit = self.execution_timeout / 2 if self.execution_timeout else timedelta(hours=1)
-            let_previous_go_first(context, self._facts, self.publication, self.log, limit=limit)
-            if former_run(storage_of(self.s3_conn_id), self._facts) is None:
-                raise AirflowSkipException(f"no published run of {period['previous']['label']} predicted this period.")
+            storage = storage_of(self.s3_conn_id)
+            # In this order: it may publish between the two.
+            if not is_under_way(context, self._facts, self.publication) and former_run(storage, self._facts) is None:
+                raise AirflowSkipException(_nobody(self._facts))
+            if self._unloaded_before(context, storage):
+                return self._finish(context, self._options(context))
         return super().execute(context)
+
+    def _unloaded_before(self, context: Context, storage: Storage) -> bool:
+        """Whether this try has unloaded, and was then rescheduled to wait."""
+        self._destination = self._destination_of(context)
+        rescheduled = context["ti"].get_first_reschedule_date(context) is not None
+        return rescheduled and storage.size(f"{self._destination}manifest") is not None
 
     def _finish(self, context: Context, options: UnloadOptions) -> dict[str, Any]:
         manifest = super()._finish(context, options)
         with failing_fast():
+            # Only now, for what was sold hangs on no other run: of runs that follow one another the unloads overlap.
+            limit = self.execution_timeout / 2 if self.execution_timeout else timedelta(hours=1)
+            let_previous_go_first(
+                context, self._facts, self.publication, self.log, limit=limit, patience=_PATIENCE_IN_POOL
+            )
             settings = Settings.from_params(context["params"])
             stage = Stage(context, self._facts, storage_of(self.s3_conn_id), settings)
             former = former_run(stage.storage, stage.run)
             if former is None:
-                raise AirflowSkipException("the former run was taken back meanwhile.")
+                raise AirflowSkipException(_nobody(stage.run))
             row = measured(stage, former, manifest)
             reference = self._keep(stage, row)
             if settings.accuracy.accuracy_table:
@@ -165,6 +180,10 @@ def measured(stage: Stage, former: FormerRun, manifest: dict[str, Any]) -> Accur
     )
     with mapper_for(len(actuals.parts), actuals.records, compute=stage.compute) as mapper:
         return measure_accuracy(open_predictions(files, stage.storage), actuals, origin, stage.storage, mapper)
+
+
+def _nobody(run: dict[str, Any]) -> str:
+    return f"no published run of {run['period']['previous']['label']} predicted this period."
 
 
 def _told(row: AccuracyRow) -> str:

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from nightcast.errors import ComputeError, MissingObjectError, NightcastError, StorageError
+from nightcast.hooks.s3 import S3ConnectionHook
 from nightcast.settings import Settings
 from nightcast.storage import Storage
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Returned = Any
 
 COMPUTE_CONNECTION = "nightcast_compute"
+# Where a task's context keeps the states of its run's tasks.
+_STATES = "nightcast_task_states"
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,21 @@ def pulled(context: Context, returned: Returned) -> Any:
 def _is_skipped(context: Context, returned: Returned) -> bool:
     """Whether it is of a skipped task; what such a task returned before its run was cleared may still lie there."""
     task_id = returned[0] if isinstance(returned, tuple) else returned
-    if not isinstance(task_id, str):
-        return False
-    ti, run = context["ti"], context["dag_run"]
-    states = ti.get_task_states(run.dag_id, task_ids=[task_id], run_ids=[run.run_id])
-    return "skipped" in [str(getattr(one, "value", one)) for one in states.get(run.run_id, {}).values()]
+    return isinstance(task_id, str) and state_of(context, task_id) == "skipped"
+
+
+def state_of(context: Context, task_id: str) -> str | None:
+    """State of a task of this run that stands before this one; None where it has none.
+
+    Airflow is asked once for all tasks: what stands before a task that runs does not change its state.
+    """
+    known: dict[str, str | None] | None = cast("dict[str, Any]", context).get(_STATES)
+    if known is None:
+        run = context["dag_run"]
+        found = context["ti"].get_task_states(run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+        known = {name: None if state is None else str(getattr(state, "value", state)) for name, state in found.items()}
+        cast("dict[str, Any]", context)[_STATES] = known
+    return known.get(task_id)
 
 
 @contextmanager
@@ -152,7 +164,7 @@ def failing_fast() -> Iterator[None]:
 
 def storage_of(aws_conn_id: str | None) -> Storage:
     """The S3 storage that an Airflow connection gives access to."""
-    hook = S3Hook(aws_conn_id=aws_conn_id)
+    hook = S3ConnectionHook(aws_conn_id=aws_conn_id)
     connection = hook.conn_config
     options: dict[str, Any] = {
         "region_name": hook.region_name,
@@ -171,7 +183,7 @@ def storage_of(aws_conn_id: str | None) -> Storage:
 
 def artifact_root(aws_conn_id: str | None) -> str:
     """``s3://bucket/prefix`` from the extra of the S3 connection; empty where it names no bucket."""
-    extra = S3Hook(aws_conn_id=aws_conn_id).conn_config.extra_config
+    extra = S3ConnectionHook(aws_conn_id=aws_conn_id).conn_config.extra_config
     bucket, prefix = str(extra.get("bucket") or ""), str(extra.get("prefix") or "").strip("/")
     return f"s3://{bucket}/{prefix}".rstrip("/") if bucket else ""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ORDERED = ("scheduled", "backfill")
 _FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
-_POLL_SECONDS, _TELL_SECONDS = 2.0, 60.0
+_POLL_SECONDS, _LOOK_SECONDS, _TELL_SECONDS = 1.0, 10.0, 60.0
 # A task that waits longer than this gives its worker slot away, for the run before may need it.
 PATIENCE = timedelta(seconds=45)
 _COME_BACK = timedelta(seconds=20)
@@ -45,14 +45,16 @@ def previous_logical_date(dates: RunDates, start: date, previous_start: date) ->
     return dates.logical_date - (_midnight(start) - _midnight(previous_start))
 
 
-def is_under_way(context: Context, logical_date: datetime, task_id: str) -> bool:
-    """Whether the run of a logical date is running, and a task of it has not come to its end."""
-    ti, dag_id = context["ti"], context["dag_run"].dag_id
-    if not ti.get_dr_count(dag_id, logical_dates=[logical_date], states=["running"]):
-        return False
-    found = ti.get_task_states(dag_id, task_ids=[task_id], logical_dates=[logical_date])
-    states = [state for tasks in found.values() for state in tasks.values()]
-    return any(str(getattr(state, "value", state)) not in _FINAL for state in states)
+def is_under_way(context: Context, run: dict[str, Any], task_id: str) -> bool:
+    """Whether the run of the previous period is running, and a task of it has not come to its end.
+
+    Parameters
+    ----------
+    run
+        What ``resolve_period`` returned.
+    """
+    logical_date = _logical_date_before(context, run)
+    return logical_date is not None and _is_pending(context, logical_date, task_id) and _is_running(context, logical_date)
 
 
 def let_previous_go_first(
@@ -62,6 +64,7 @@ def let_previous_go_first(
     log: Any,
     *,
     limit: timedelta | None = None,
+    patience: timedelta = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
@@ -73,6 +76,8 @@ def let_previous_go_first(
         What ``resolve_period`` returned.
     limit
         How long at most, an hour by default; from then on the run goes on with a warning.
+    patience
+        How long the task keeps its worker slot, and its slot in a pool.
 
     Returns
     -------
@@ -82,21 +87,25 @@ def let_previous_go_first(
     Raises
     ------
     AirflowRescheduleException
-        After `PATIENCE`: the task comes back later, so that its worker slot is free meanwhile.
+        After `patience`: the task comes back later, so that its slots are free meanwhile.
     """
-    period = run["period"]
-    start, before = (date.fromisoformat(day) for day in (period["start"], period["previous"]["start"]))
-    logical_date = previous_logical_date(run_dates(context), start, before)
+    logical_date = _logical_date_before(context, run)
     if logical_date is None:
         return True
-    waited, begun, told = _waited_before(context), clock(), -_TELL_SECONDS
+    waited, begun = _waited_before(context), clock()
+    told, looked = -_TELL_SECONDS, -_LOOK_SECONDS
     most = (limit or _LIMIT).total_seconds()
-    while is_under_way(context, logical_date, task_id):
+    while _is_pending(context, logical_date, task_id):
         now = clock() - begun
+        # Seldom: a run that has broken off has ended its tasks, too.
+        if now - looked >= _LOOK_SECONDS:
+            if not _is_running(context, logical_date):
+                return True
+            looked = now
         if waited + now >= most:
             log.warning("the run of %s has not ended %s in time: going on without it", logical_date, task_id)
             return False
-        if now >= PATIENCE.total_seconds():
+        if now >= patience.total_seconds():
             log.info("the run of %s has still not ended %s: looking again later", logical_date, task_id)
             raise AirflowRescheduleException(datetime.now(UTC) + _COME_BACK)  # type: ignore[no-untyped-call]
         if now - told >= _TELL_SECONDS:
@@ -104,6 +113,25 @@ def let_previous_go_first(
             told = now
         sleep(_POLL_SECONDS)
     return True
+
+
+def _logical_date_before(context: Context, run: dict[str, Any]) -> datetime | None:
+    period = run["period"]
+    start, before = (date.fromisoformat(day) for day in (period["start"], period["previous"]["start"]))
+    return previous_logical_date(run_dates(context), start, before)
+
+
+def _is_pending(context: Context, logical_date: datetime, task_id: str) -> bool:
+    """Whether there is such a run, and the task has not ended."""
+    dag_id = context["dag_run"].dag_id
+    found = context["ti"].get_task_states(dag_id, task_ids=[task_id], logical_dates=[logical_date])
+    states = [state for tasks in found.values() for state in tasks.values()]
+    return any(str(getattr(state, "value", state)) not in _FINAL for state in states)
+
+
+def _is_running(context: Context, logical_date: datetime) -> bool:
+    dag_id = context["dag_run"].dag_id
+    return bool(context["ti"].get_dr_count(dag_id, logical_dates=[logical_date], states=["running"]))
 
 
 def _waited_before(context: Context) -> float:

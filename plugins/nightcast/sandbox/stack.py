@@ -29,6 +29,8 @@ _POOL = {
     "description": "Statements that run on Redshift at once",
     "include_deferred": True,
 }
+# Airflow imports it from <AIRFLOW_HOME>/config.
+_LOCAL_SETTINGS = "from nightcast.preload import preload\n\npreload()\n"
 
 
 class Stack:
@@ -200,6 +202,8 @@ class Stack:
         self.password = keys["password"]
         home = self.home / "airflow"
         (home / "passwords.json").write_text(json.dumps({_USER: self.password}))
+        (home / "config").mkdir(exist_ok=True)
+        (home / "config" / "airflow_local_settings.py").write_text(_LOCAL_SETTINGS)
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AIRFLOW__", "AWS_"))
         }

@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 FROM   ?= 2008-12-29
 TO     ?= 2008-12-31
+DAG    ?= sales_forecast
+RUNS   ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run up backfill test lint types unit e2e browser format bench constraints clean
@@ -22,8 +24,9 @@ run: setup ## run one sales period through a real Airflow scheduler, print the r
 up: setup ## keep Airflow, S3 and Redshift running on this machine, print address and login
 	@$(BIN)/python -m nightcast.sandbox.commands up
 
-backfill: setup ## backfill the periods FROM=2008-12-29 TO=2008-12-31, both inclusive
-	@$(BIN)/python -m nightcast.sandbox.commands backfill $(FROM) $(TO)
+backfill: setup ## backfill FROM=2008-12-29 TO=2008-12-31, both inclusive, RUNS=4 at once; RETRAIN=weekly, ANEW=1
+	@$(BIN)/python -m nightcast.sandbox.commands backfill $(FROM) $(TO) --dag $(DAG) --runs $(RUNS) \
+		$(if $(RETRAIN),--retrain $(RETRAIN)) $(if $(ANEW),--anew)
 
 test: setup-dev lint types unit e2e ## install, lint, type-check, test
 

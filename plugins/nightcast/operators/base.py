@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Returned = Any
 
 COMPUTE_CONNECTION = "nightcast_compute"
+FAILED = ("failed", "upstream_failed")
 # Where a task's context keeps the states of its run's tasks.
 _STATES = "nightcast_task_states"
 
@@ -98,7 +100,7 @@ class StageOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         """Call the stage; what a retry can not mend fails at once."""
         started = time.monotonic()
-        with failing_fast():
+        with failing_fast(), telling_time(self.log):
             settings = Settings.from_params(context["params"])
             stage = Stage(context, pulled(context, self.run), storage_of(self.aws_conn_id), settings)
             result = self.run_stage(stage)
@@ -115,10 +117,10 @@ class StageOperator(BaseOperator):
 def pulled(context: Context, returned: Returned) -> Any:
     """What a task of this run returned: by its id, by id and key, or as it is.
 
-    Of a list it is the first that gave something; tasks that were skipped give nothing.
+    Of a list it is the first that gave something; tasks that were skipped or have failed give nothing.
     """
     if isinstance(returned, list):
-        given = (pulled(context, one) for one in returned if not _is_skipped(context, one))
+        given = (pulled(context, one) for one in returned if not _gave_nothing(context, one))
         return next((value for value in given if value is not None), None)
     if isinstance(returned, str):
         return context["ti"].xcom_pull(task_ids=returned)
@@ -128,10 +130,17 @@ def pulled(context: Context, returned: Returned) -> Any:
     return returned
 
 
-def _is_skipped(context: Context, returned: Returned) -> bool:
-    """Whether it is of a skipped task; what such a task returned before its run was cleared may still lie there."""
+def _gave_nothing(context: Context, returned: Returned) -> bool:
+    """Whether it is of a task without success; what it returned before its run was cleared may still lie there."""
+    return bool({state_of(context, one) for one in tasks_of(returned)} & {"skipped", *FAILED})
+
+
+def tasks_of(returned: Returned) -> list[str]:
+    """Ids of the tasks that may give it."""
+    if isinstance(returned, list):
+        return [task_id for one in returned for task_id in tasks_of(one)]
     task_id = returned[0] if isinstance(returned, tuple) else returned
-    return isinstance(task_id, str) and state_of(context, task_id) == "skipped"
+    return [task_id] if isinstance(task_id, str) else []
 
 
 def state_of(context: Context, task_id: str) -> str | None:
@@ -146,6 +155,16 @@ def state_of(context: Context, task_id: str) -> str | None:
         known = {name: None if state is None else str(getattr(state, "value", state)) for name, state in found.items()}
         cast("dict[str, Any]", context)[_STATES] = known
     return known.get(task_id)
+
+
+@contextmanager
+def telling_time(log: Any) -> Iterator[None]:
+    """Log what an operator's own work took; the rest of its task's processor time is Airflow's."""
+    started, before = time.monotonic(), sum(os.times()[:4])
+    try:
+        yield
+    finally:
+        log.info("took %.3f s, %.3f s of processor time", time.monotonic() - started, sum(os.times()[:4]) - before)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,18 @@ from nightcast.operators.base import Stage, StageOperator
 
 if TYPE_CHECKING:
     from nightcast.registry.model_registry import ModelRegistry, Promotion
+    from nightcast.storage import Storage
 
 
 class FindChampionOperator(StageOperator):
     """
     Find the champion as of the end of the run's sales period, and note it in ``champion.json``.
 
+    A model of which a file is gone can score nothing; the champion before it takes its place, with a warning.
+
     Returns the reference of ``champion.json``: ``asOf``, ``modelName``, and ``champion`` with the promotion, null where
-    no model was promoted that far. Pushes the reference of the champion's ``model/model.json`` under the key ``model``,
+    no model was promoted that far; and, if there are any, ``unusable``: run, cut-off and missing object of each model
+    that would go before. Pushes the reference of the champion's ``model/model.json`` under the key ``model``,
     and nothing where there is none: ``model=("find_champion", "model")`` is for operators that take a model.
 
     :param model_name: whose champion; the pipeline's id by default.
@@ -36,7 +41,13 @@ class FindChampionOperator(StageOperator):
     def document(self, stage: Stage) -> dict[str, Any]:
         """Find the champion and push its model; what ``champion.json`` says."""
         name = model_name_of(stage, self.model_name)
-        champion = champion_of(stage, name)
+        champion, unusable = champion_of(stage, name)
+        for one in unusable:
+            self.log.warning(
+                "the model of run %s, cut-off %s, can not be champion: %s is gone. The one before it is taken. Restore "
+                "the object, or withdraw the model: nightcast models withdraw",
+                *(one["runKey"], one["trainingCutOff"], one["missing"]),
+            )
         if champion is None:
             self.log.info("no model %s was promoted up to %s", name, cut_off_of(stage))
         else:
@@ -48,17 +59,50 @@ class FindChampionOperator(StageOperator):
             "modelName": name,
             "champion": None if champion is None else champion.entry.document(),
             "registryEntry": None if champion is None else champion.reference,
+            **({"unusable": unusable} if unusable else {}),
         }
 
 
-def champion_of(stage: Stage, model_name: str) -> Promotion | None:
+def champion_of(stage: Stage, model_name: str) -> tuple[Promotion | None, list[dict[str, str]]]:
     """The champion as of the end of the run's sales period, without the promotions of this run itself.
 
     The end is exclusive and is the training cut-off of the model that this run trains. So a model of an earlier period
     counts, and one that another run of the same period has promoted too: whoever runs a period again measures the
     new model against it. Models with later cut-offs are never seen.
+
+    Returns
+    -------
+    Promotion or None
+        The first one of which no file is missing.
+    list of dict
+        ``runKey``, ``trainingCutOff`` and the ``missing`` object's URI of those that would go before.
     """
-    return registry_of(stage).champion_as_of(model_name, cut_off_of(stage), excluding=stage.run["run_key"])
+    unusable: list[dict[str, str]] = []
+    champions = registry_of(stage).champions_as_of(model_name, cut_off_of(stage), excluding=stage.run["run_key"])
+    for promotion in champions:
+        missing = missing_file(stage.storage, promotion.entry.model)
+        if missing is None:
+            return promotion, unusable
+        key = promotion.entry.key
+        unusable.append({"runKey": key.run_key, "trainingCutOff": key.cut_off.isoformat(), "missing": missing})
+    return None, unusable
+
+
+def missing_file(storage: Storage, model: Mapping[str, Any]) -> str | None:
+    """URI of a file of a model that does not exist; None where all are there.
+
+    Parameters
+    ----------
+    model
+        Reference of its ``model.json``.
+    """
+    from nightcast.mlmodel.files import model_file_names
+
+    uri = str(model["uri"])
+    if storage.size(uri) is None:
+        return uri
+    places = (f"{uri.rsplit('/', 1)[0]}/{name}" for name in model_file_names(storage.read_bytes(uri)))
+    return next((place for place in places if storage.size(place) is None), None)
 
 
 def registry_of(stage: Stage) -> ModelRegistry:

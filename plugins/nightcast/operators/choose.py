@@ -54,7 +54,7 @@ class ChooseModelOperator(FindChampionOperator):
         limit = self.execution_timeout / 2 if self.execution_timeout else timedelta(hours=1)
         let_previous_go_first(stage.context, stage.run, self.promotion, self.log, limit=limit)
         found = self.document(stage)
-        trains, reason = choice(stage, found["champion"])
+        trains, reason = choice(stage, found["champion"], gone=bool(found.get("unusable")))
         self.log.info("%s: %s", "this run trains" if trains else "the champion scores", reason)
         scores_training = stage.settings.prediction.score == "training_datasource"
         self._skipped = () if trains else self.training + (() if scores_training else self.training_data)
@@ -62,13 +62,13 @@ class ChooseModelOperator(FindChampionOperator):
         return stage.storage.write_bytes(stage.place("champion.json"), to_json_bytes(document), JSON)
 
 
-def choice(stage: Stage, champion: Any) -> tuple[bool, str]:
-    """Whether the run trains, and why."""
+def choice(stage: Stage, champion: Any, *, gone: bool = False) -> tuple[bool, str]:
+    """Whether the run trains, and why; ``gone`` tells that there were champions, whose files are not there any more."""
     period, cadence = stage.run["period"], Cadence(stage.settings.model.retrain)
     if cadence is Cadence.EVERY_RUN:
         return True, "every run trains"
     if champion is None:
-        return True, "there is no champion yet as of this period"
+        return True, "no champion has its files any more" if gone else "there is no champion yet as of this period"
     unit = "ISO week" if cadence is Cadence.WEEKLY else "month"
     if cadence.trains(date.fromisoformat(period["start"]), date.fromisoformat(period["previous"]["start"])):
         return True, f"the period is the first one of its {unit}"

@@ -54,7 +54,9 @@ def is_under_way(context: Context, run: dict[str, Any], task_id: str) -> bool:
         What ``resolve_period`` returned.
     """
     logical_date = _logical_date_before(context, run)
-    return logical_date is not None and _is_pending(context, logical_date, task_id) and _is_running(context, logical_date)
+    return (
+        logical_date is not None and _is_pending(context, logical_date, task_id) and _is_running(context, logical_date)
+    )
 
 
 def let_previous_go_first(

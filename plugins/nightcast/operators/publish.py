@@ -11,7 +11,7 @@ from typing import Any
 
 from nightcast import __version__
 from nightcast.artifacts import HTML, JSON, ArtifactRef, to_json_bytes
-from nightcast.operators.base import Returned, Stage, StageOperator
+from nightcast.operators.base import FAILED, Returned, Stage, StageOperator, state_of, tasks_of
 from nightcast.operators.predict import STAGING
 
 _FIRST_PREDICTIONS = 10
@@ -28,7 +28,8 @@ class PublishRunOperator(StageOperator):
     :param prediction: reference of ``batch-prediction.json``.
     :param artifacts: references of the run's other artifacts by name, such as ``schema``, ``insights``, ``recipe``,
         ``model`` and ``evaluation``; the report shows them. A list names what may give one, or nothing: a run in which
-        the champion scores has made few of them.
+        the champion scores has made few of them. Whether a task of a list may fail, and the run be published all the
+        same, is for the DAG to say; report and ``run.json`` (``failed``) then tell it.
     """
 
     publishes = True
@@ -44,6 +45,11 @@ class PublishRunOperator(StageOperator):
 
         facts = json.loads(stage.storage.read_artifact(stage.pull(self.prediction)))
         run = self._facts_of_the_run(stage, facts)
+        failed = self._failed(stage)
+        if failed:
+            # A run without failures says nothing of them, and so keeps its bytes.
+            run["failed"] = failed
+            self.log.warning("published without %s, which could not be made: see the failed tasks", ", ".join(failed))
         pulled = {name: stage.pull(returned) for name, returned in self.artifacts.items()}
         artifacts = {name: reference for name, reference in pulled.items() if reference is not None}
         contents = {name: json.loads(stage.storage.read_artifact(ref)) for name, ref in artifacts.items()}
@@ -65,6 +71,13 @@ class PublishRunOperator(StageOperator):
         self._announce(stage, run)
         self.log.info("published %s; report %s", manifest["uri"], report["uri"])
         return committed
+
+    def _failed(self, stage: Stage) -> list[str]:
+        """Names of the artifacts whose tasks have failed."""
+        made_by = {name: tasks_of(returned) for name, returned in self.artifacts.items() if isinstance(returned, list)}
+        return sorted(
+            name for name, ids in made_by.items() if any(state_of(stage.context, id_) in FAILED for id_ in ids)
+        )
 
     def _where_they_lie(self, stage: Stage, facts: dict[str, Any]) -> dict[str, str]:
         """Place of each published file, and where it lies now: there already, if this task has done its work before."""

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from nightcast.artifacts import JSON
 from nightcast.errors import UnloadError
 from nightcast.hooks.redshift import RedshiftConnectionHook
-from nightcast.operators.base import Returned, failing_fast, pulled, storage_of
+from nightcast.operators.base import Returned, failing_fast, pulled, storage_of, telling_time
 from nightcast.settings import Settings
 from nightcast.warehouse.manifest import Manifest, read_manifest
 from nightcast.warehouse.statements import UnloadFormat, UnloadOptions, unload_statement
@@ -98,6 +98,10 @@ class RedshiftUnloadOperator(RedshiftDataOperator):
 
     def execute(self, context: Context) -> Any:
         """Unload, wait, and return the manifest's reference."""
+        with telling_time(self.log):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> Any:
         if self.only_if != "True":
             raise AirflowSkipException(f"{self.task_id}: not wanted by this run's Params.")
         with failing_fast():

@@ -142,12 +142,20 @@ class ModelRegistry:
         RegistryError
             If an object is damaged, or the instant has no time zone.
         """
+        return next(self.champions_as_of(model_name, instant, excluding=excluding), None)
+
+    def champions_as_of(
+        self, model_name: str, instant: date | datetime, *, excluding: str | None = None
+    ) -> Iterator[Promotion]:
+        """The champion as of an instant, then the one that would be champion without it, and so on; not the withdrawn.
+
+        For parameters and errors see `champion_as_of`. Objects are read one by one.
+        """
         listed = self._listed(model_name)
         for key in listed.newest_first(instant, excluding):
             promotion = self._promotion(model_name, key, listed)
             if promotion.withdrawal is None:
-                return promotion
-        return None
+                yield promotion
 
     def history(self, model_name: str, *, until: date | datetime | None = None) -> Iterator[Promotion]:
         """All promotions of a model, withdrawn ones too, the greatest first; objects are read one by one.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nightcast.evaluation.accuracy_history import AccuracyRow
     from nightcast.storage import Storage
 
+# As many rows as are shown by period, and as many as are shown by week.
+_DAYS, _WEEKS = 31, 120
 _COLUMNS = (
     ("RMSE", "rmse", 1),
     ("baseline", "baseline_rmse", 1),
@@ -66,6 +68,21 @@ def read_rows(
     return merged_history(
         *(read_history(storage.read_bytes(uri).decode()) for label in chosen for uri in by_period[label])
     )
+
+
+def summary_table(rows: Sequence[AccuracyRow]) -> str:
+    """The rows as a table of text that stays readable: by ISO week above 31 of them, by month above 120, and overall.
+
+    Parameters
+    ----------
+    rows
+        At least one. Where they are of several model types, the last one's count.
+    """
+    from nightcast.evaluation.accuracy_summary import by_month, by_week, grouped, together
+
+    alike = [row for row in rows if row.model_type == rows[-1].model_type]
+    shown = list(alike) if len(alike) <= _DAYS else grouped(alike, by_week if len(alike) <= _WEEKS else by_month)
+    return accuracy_table([*shown, together("all", alike)] if len(alike) > 1 else shown)
 
 
 def accuracy_table(rows: Sequence[AccuracyRow]) -> str:

@@ -113,6 +113,11 @@ def accuracy_section(history: Document) -> str:
     )
 
 
+def unmeasured_section() -> str:
+    """What stands in the place of the accuracy where it could not be measured."""
+    return template("unmeasured_section.html.jinja").render()
+
+
 def _rows(found: Document, others: Sequence[str]) -> list[dict[str, Any]]:
     def row(name: str, figures: Document, better: float | None) -> dict[str, Any]:
         return {
@@ -148,6 +153,11 @@ def _interval(found: Document) -> str:
 
 def _notes(gate: Document, found: Document) -> list[str]:
     notes = []
+    if gate.get("championSawRecords"):
+        notes.append(
+            "The champion may have been trained on some of the compared records, which flatters it: too few come after "
+            "its training to compare on those alone."
+        )
     if found.get("championUnfit"):
         notes.append(f"The champion was not compared: {plain(found['championUnfit'], 300)}.")
     for one in found.get("baselines", []):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nightcast.report.charts import bar, histogram, number
-from nightcast.report.gate_section import accuracy_section, gate_section
+from nightcast.report.gate_section import accuracy_section, gate_section, unmeasured_section
 from nightcast.report.headline import headline
 from nightcast.report.templates import template
 
@@ -50,11 +50,17 @@ def render_report(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, An
         **_evaluated(contents.get("evaluation")),
         **_trained_on(contents.get("schema", {}), contents.get("insights")),
         gate=gate_section(contents["gate"]) if "gate" in contents else "",
-        accuracy=accuracy_section(contents["accuracy"]) if "accuracy" in contents else "",
+        accuracy=_accuracy(run, contents),
         recipe=json.dumps(contents["recipe"], indent=2, ensure_ascii=False) if "recipe" in contents else "",
         header=header,
         predictions=[next(csv.reader([line])) if line else [] for line in predictions[1:]],
     )
+
+
+def _accuracy(run: Mapping[str, Any], contents: Mapping[str, Mapping[str, Any]]) -> str:
+    if "accuracy" in contents:
+        return accuracy_section(contents["accuracy"])
+    return unmeasured_section() if "accuracy" in run.get("failed", ()) else ""
 
 
 def _evaluated(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:

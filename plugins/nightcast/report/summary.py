@@ -91,6 +91,8 @@ def _model_lines(storage: Storage, run: dict[str, Any]) -> list[str]:
         )
     if "gate" in artifacts:
         lines.append(f"Gate           {json.loads(storage.read_artifact(artifacts['gate']))['reason']}")
+    if "accuracy" in run.get("failed", ()):
+        lines.append("Accuracy       could not be measured; the failed task's log says why")
     scored = run.get("model")
     if scored and not scored["trainedByThisRun"]:
         lines.append(f"Scored by      the champion, of run {scored['runKey']}, cut-off {scored['trainingCutOff']}")

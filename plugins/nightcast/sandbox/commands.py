@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -10,9 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from nightcast.cadence import Cadence
 from nightcast.errors import NightcastError
-from nightcast.report.accuracy_files import accuracy_table, read_rows
+from nightcast.report.accuracy_files import read_rows, summary_table
 from nightcast.report.summary import copy_run, run_summary
+from nightcast.sandbox.backfill import Backfill, BackfillRequest
 from nightcast.sandbox.processes import StackError
 from nightcast.sandbox.stack import BUCKET, Stack, say
 from nightcast.storage import Storage
@@ -33,6 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     backfill = commands.add_parser("backfill", help="historical sales periods, then stop")
     backfill.add_argument("first", type=date.fromisoformat, help="first day, YYYY-MM-DD")
     backfill.add_argument("last", type=date.fromisoformat, help="last day, inclusive")
+    backfill.add_argument("--dag", default=DAG, help=f"id of the DAG (default: {DAG})")
+    backfill.add_argument("--runs", type=int, default=4, help="runs at once (default: 4)")
+    backfill.add_argument("--conf", type=json.loads, default={}, metavar="JSON", help="Params of all runs")
+    backfill.add_argument("--retrain", choices=[*Cadence], help="which runs train; goes before what --conf says")
+    backfill.add_argument("--anew", action="store_true", help="forget the runs of earlier calls")
     options = parser.parse_args(arguments)
     # A plain SIGTERM would skip the clean-up that keeps processes from staying behind, and a shell
     # that starts this in the background leaves SIGINT ignored.
@@ -44,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
             return run(project)
         if options.command == "up":
             return up(project)
-        return backfill_periods(project, options.first, options.last)
+        conf = {**options.conf, **({"retrain": str(options.retrain)} if options.retrain else {})}
+        request = BackfillRequest(options.dag, options.first, options.last, conf, options.runs)
+        return backfill_periods(project, request, anew=options.anew)
     except (StackError, NightcastError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -63,7 +73,7 @@ def run(project: Path) -> int:
         ok = _follow(stack, [started["dag_run_id"]])
         say("")
         if ok:
-            _show(stack, _runs_published(stack))
+            _show(stack, _runs_published(stack, BackfillRequest(DAG, TICKIT_YEAR_END, TICKIT_YEAR_END)))
     return 0 if ok else 1
 
 
@@ -80,37 +90,30 @@ def up(project: Path) -> int:
             time.sleep(1)
 
 
-def backfill_periods(project: Path, first: date, last: date) -> int:
-    """Make one run for each day from ``first`` to ``last``, both inclusive, by `airflow backfill create`."""
-    if first > last:
-        raise StackError(f"FROM={first} comes after TO={last}.")
-    with Stack(project, _home(project, "backfill"), year_end=TICKIT_YEAR_END, scheduled=False, keep=False) as stack:
-        say(f"backfilling {DAG} from {first} to {last}")
-        command = ("--from-date", first.isoformat(), "--to-date", f"{last.isoformat()}T23:59:59")
-        stack.processes.run(
-            "backfill",
-            stack.airflow("backfill", "create", "--dag-id", DAG, *command, "--max-active-runs", "2"),
-            stack.environment,
-        )
-        wanted = (last - first).days + 1
-        runs = stack.processes.until("the backfill's runs", lambda: _runs_created(stack, wanted), 60)
-        ok = _follow(stack, runs)
+def backfill_periods(project: Path, request: BackfillRequest, *, anew: bool) -> int:
+    """Make one run for each period, by `airflow backfill create`; go on where an earlier call has stopped."""
+    home = _home(project, "backfill")
+    with Stack(project, home, year_end=TICKIT_YEAR_END, scheduled=False, keep=not anew) as stack:
+        say(f"backfilling {request.dag_id} from {request.first} to {request.last}")
+        path = f"/dags/{request.dag_id}"
+        stack.processes.until(f"the DAG {request.dag_id}", lambda: stack.api.exists(path), 120, pause=0.5)
+        backfill = Backfill(stack, request)
+        if not backfill.start():
+            say("all of these periods have succeeded before; nothing is left to run")
+        ok = backfill.follow()
         say("")
-        _show(stack, _runs_published(stack))
-        rows = read_rows(_storage(stack), f"s3://{BUCKET}/forecasts/{DAG}")
-        if rows:
-            say("accuracy of the predictions, by the period that they were made for")
-            say(accuracy_table(rows))
+        _show(stack, _runs_published(stack, request)[-1:])
+        _tell_accuracy(stack, request)
     return 0 if ok else 1
 
 
-def _runs_created(stack: Stack, wanted: int) -> list[str]:
-    found: list[str] = []
-    while True:  # the API gives at most 100 at once
-        page = stack.api.get(f"/dags/{DAG}/dagRuns?limit=100&offset={len(found)}&order_by=id")
-        found += [run["dag_run_id"] for run in page["dag_runs"]]
-        if not page["dag_runs"] or len(found) >= page["total_entries"]:
-            return found if len(found) >= wanted else []
+def _tell_accuracy(stack: Stack, request: BackfillRequest) -> None:
+    first, last = request.first.isoformat(), request.last.isoformat()
+    found = read_rows(_storage(stack), f"s3://{BUCKET}/forecasts/{request.dag_id}")
+    rows = [row for row in found if first <= row.period[:10] <= last]
+    if rows:
+        say("accuracy of the predictions, by the period that they were made for")
+        say(summary_table(rows))
 
 
 def _follow(stack: Stack, run_ids: list[str]) -> bool:
@@ -130,7 +133,7 @@ def _follow(stack: Stack, run_ids: list[str]) -> bool:
                     f"  {time.monotonic() - begun:6.1f} s  {name:<34} {task['state']}{_stage_time(stack, run_id, task)}"
                 )
                 if task["state"] == "failed":
-                    say(_log_tail(stack, run_id, task["task_id"]))
+                    say(stack.log_tail(DAG, run_id, task["task_id"]))
         time.sleep(0.5)
     say(f"{sum(s == 'success' for s in states.values())} of {len(states)} runs succeeded")
     return all(state == "success" for state in states.values())
@@ -149,14 +152,12 @@ def _stage_time(stack: Stack, run_id: str, task: dict[str, Any]) -> str:
     return f"   (stage {float(stack.api.get(path)['value']):.2f} s)"
 
 
-def _log_tail(stack: Stack, run_id: str, task_id: str) -> str:
-    logs = sorted((stack.home / "airflow" / "logs").glob(f"dag_id={DAG}/run_id={run_id}/task_id={task_id}/*.log"))
-    return "\n".join(logs[-1].read_text(errors="replace").splitlines()[-8:]) if logs else "(no log)"
-
-
-def _runs_published(stack: Stack) -> list[str]:
-    uris = _storage(stack).names_below(f"s3://{BUCKET}/forecasts/{DAG}/")
-    return [uri for uri in uris if uri.endswith("/run.json")]
+def _runs_published(stack: Stack, request: BackfillRequest) -> list[str]:
+    """``run.json`` of each published run of the request's periods, by period."""
+    uris = _storage(stack).names_below(f"s3://{BUCKET}/forecasts/{request.dag_id}/period=")
+    first, last = f"{request.first}", f"{request.last}"
+    committed = [uri for uri in uris if uri.endswith("/run.json")]
+    return [uri for uri in committed if first <= uri.rpartition("/period=")[2][:10] <= last]
 
 
 def _show(stack: Stack, runs: list[str]) -> None:

@@ -31,6 +31,11 @@ def s3_backend() -> S3Backend:
     return backend
 
 
+def unsaved(directory: Path) -> Path:
+    """The file that lies in a sandbox's folder from its start until an orderly stop has saved the buckets."""
+    return directory / "unsaved"
+
+
 def save_buckets(directory: Path) -> None:
     """Write all buckets to ``directory``; what was there before stays until everything is written."""
     fresh, old = directory.with_name(directory.name + ".new"), directory.with_name(directory.name + ".old")

@@ -80,6 +80,10 @@ class Processes:
             if process.poll() is not None:
                 raise StackError(f"{name} has ended with exit code {process.returncode}:\n{self.tail(name)}")
 
+    def pids(self) -> dict[str, int]:
+        """Ids of the running processes by name."""
+        return {name: process.pid for name, process in self._running.items()}
+
     def tail(self, name: str, lines: int = 25) -> str:
         """Last lines of a process's log."""
         text = (self._folder / f"{name}.log").read_text(errors="replace")

@@ -19,7 +19,7 @@ from nightcast.errors import StorageError
 from nightcast.sandbox.api_requests import ApiError
 from nightcast.sandbox.data_api import DataApi
 from nightcast.sandbox.metadata_api import MetadataApi
-from nightcast.sandbox.persistence import load_buckets, s3_backend, save_buckets
+from nightcast.sandbox.persistence import load_buckets, s3_backend, save_buckets, unsaved
 from nightcast.sandbox.runner import Runner
 from nightcast.sandbox.s3_access import S3Access
 from nightcast.sandbox.statements import StatementStore
@@ -118,6 +118,7 @@ class Sandbox:
         self._warehouse = Warehouse(self._warehouse_path(), self._settings)
         if self._directory is not None:
             load_buckets(self._directory / "buckets")
+            unsaved(self._directory).touch()
         store = StatementStore()
         self._runner = Runner(self._warehouse, store, self._s3)
         self._api = DataApi(self._runner, store, self._page_rows)
@@ -154,6 +155,7 @@ class Sandbox:
             self._server.server_close()
             if self._directory is not None:
                 save_buckets(self._directory / "buckets")
+                unsaved(self._directory).unlink(missing_ok=True)
         finally:
             self._close()
 

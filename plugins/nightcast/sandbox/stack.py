@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nightcast.sandbox.airflow_api import AirflowApi
+from nightcast.sandbox.metadata_database import end_jobs
 from nightcast.sandbox.processes import Processes, StackError, free_port
 
 BUCKET = "nightcast"
@@ -29,6 +30,8 @@ _POOL = {
     "description": "Statements that run on Redshift at once",
     "include_deferred": True,
 }
+# Of the last: without compiled modules each process compiles Airflow anew, for seconds.
+_NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "PYTHONDONTWRITEBYTECODE")
 # Airflow imports it from <AIRFLOW_HOME>/config.
 _LOCAL_SETTINGS = "from nightcast.preload import preload\n\npreload()\n"
 
@@ -96,6 +99,12 @@ class Stack:
         """The command line of an Airflow command."""
         return [sys.executable, "-m", "airflow", *arguments]
 
+    def log_tail(self, dag_id: str, run_id: str, task_id: str, lines: int = 8) -> str:
+        """Last lines of a task's newest log."""
+        folder = self.home / "airflow" / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        logs = sorted(folder.glob("*.log"))
+        return "\n".join(logs[-1].read_text(errors="replace").splitlines()[-lines:]) if logs else "(no log)"
+
     def _lock(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         handle = self._exit.enter_context((self.home / "lock").open("w"))
@@ -105,8 +114,13 @@ class Stack:
             raise StackError(f"another command is using {self.home}; wait for it, or stop it.") from error
 
     def _clean(self) -> None:
+        keep = self._keep
+        if keep and (self.home / "sandbox" / "unsaved").exists():
+            # What the metadata database says was made is no longer there.
+            say("the local AWS was killed before it could save its buckets: starting anew")
+            keep = False
         for name in ("airflow", "sandbox", "output"):
-            if not self._keep:
+            if not keep:
                 shutil.rmtree(self.home / name, ignore_errors=True)
             (self.home / name).mkdir(exist_ok=True)
 
@@ -145,6 +159,7 @@ class Stack:
         """
         with closing(sqlite3.connect(self._database)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
+            end_jobs(connection)
 
     @property
     def _database(self) -> Path:
@@ -204,16 +219,14 @@ class Stack:
         (home / "passwords.json").write_text(json.dumps({_USER: self.password}))
         (home / "config").mkdir(exist_ok=True)
         (home / "config" / "airflow_local_settings.py").write_text(_LOCAL_SETTINGS)
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AIRFLOW__", "AWS_"))
-        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         settings = {
             "CORE__DAGS_FOLDER": str(self.project / "dags"),
             "CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            # SQLite stands no burst of writers.
-            "CORE__PARALLELISM": "4",
+            # SQLite stands no burst of writers. More than there are processors, for some tasks only wait.
+            "CORE__PARALLELISM": "6",
             "CORE__FERNET_KEY": keys["fernet"],
             "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",

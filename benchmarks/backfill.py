@@ -144,7 +144,7 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory(prefix="nightcast-backfill-") as folder:
         home = options.home or Path(folder)
-        with Stack(project, home, year_end=LAST, scheduled=False, keep=False) as stack:
+        with Stack(project, home, year_end=LAST, scheduled=False, keep=False, idle_seconds=0.5) as stack:
             before, begun, memory = processors(stack), time.monotonic(), Memory(stack)
             memory.start()
             backfill = Backfill(stack, request)

@@ -47,6 +47,34 @@ class BackfillRequest:
         return f"{self.first}T00:00:00Z", f"{self.last}T23:59:59Z"
 
 
+@dataclass
+class Progress:
+    """How far a backfill has come: ``success`` and ``failed`` of ``total`` runs."""
+
+    total: int
+    success: int
+    failed: int
+    _now: int = 0
+
+    def ended(self, day: str, state: str, seconds: float) -> str:
+        """The line for a run that has ended, so many seconds after the start."""
+        self.success += state == "success"
+        self.failed += state == "failed"
+        self._now += 1
+        rate, left = self._now / seconds * 60, self.total - self.success - self.failed
+        failed = f", {self.failed} failed" if self.failed else ""
+        pace = f"  {rate:.1f} a minute, {left / rate:.0f} min left" if left else ""
+        return f"{self._begin(seconds)}  {day}  {state}{failed}{pace}"
+
+    def waiting(self, days: list[str], seconds: float) -> str:
+        """The line for a time in which none has ended."""
+        return f"{self._begin(seconds)}  running: {', '.join(days) or 'none; is the DAG, or its backfill, paused?'}"
+
+    def _begin(self, seconds: float) -> str:
+        width = len(str(self.total))
+        return f"  {seconds:7.1f} s  [{self.success + self.failed:>{width}}/{self.total}]"
+
+
 class Backfill:
     """A request's backfill on a running stack."""
 
@@ -70,21 +98,22 @@ class Backfill:
 
     def follow(self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> bool:
         """Print a line for each run that ends, until all have; whether all have succeeded."""
-        begun, told = clock(), clock()
-        ended_before, running = self._ended(), self._running()
+        begun, told, running = clock(), clock(), self._running()
+        progress = Progress(self._count(*_STATES), self._count("success"), self._count("failed"))
         while True:
             self._stack.processes.check()
             now_running = self._running()
-            ended = self._ended()
             for run_id in sorted(running.keys() - now_running.keys()):
-                self._tell(run_id, running[run_id], clock() - begun, ended, ended_before)
+                state = self._stack.api.get(f"{self._of_dag}/{run_id}")["state"]
+                say(progress.ended(running[run_id], state, clock() - begun))
+                if state == "failed":
+                    say(self._why(run_id))
                 told = clock()
             running = now_running
-            if not running and not self._count("queued") and not self._running():
+            if not running and not self._count("running", "queued"):
                 return self._tell_the_end()
             if clock() - told >= _QUIET_SECONDS:
-                days = ", ".join(sorted(running.values())) or "nothing: is the DAG, or its backfill, paused?"
-                say(f"  {clock() - begun:7.1f} s  {self._share(ended)}  running: {days}")
+                say(progress.waiting(sorted(running.values()), clock() - begun))
                 told = clock()
             sleep(_POLL_SECONDS)
 
@@ -124,34 +153,19 @@ class Backfill:
             self._stack.environment,
         )
 
-    def _runs(self, limit: int, **filters: str) -> dict[str, Any]:
+    def _runs(self, *states: str, limit: int = 100) -> dict[str, Any]:
         first, last = self._request.instants
-        query = {"logical_date_gte": first, "logical_date_lte": last, "limit": limit, **filters}
-        return self._stack.api.get(f"{self._of_dag}?{urlencode(query)}")
+        wanted = {"dag_ids": [self._request.dag_id], "states": states, "page_limit": limit}
+        # Of all DAGs, for of one Airflow would read that DAG at each call.
+        path = "/dags/~/dagRuns/list"
+        return self._stack.api.post(path, {**wanted, "logical_date_gte": first, "logical_date_lte": last})
 
-    def _count(self, state: str) -> int:
-        return int(self._runs(1, state=state)["total_entries"])
-
-    def _ended(self) -> dict[str, int]:
-        return {state: self._count(state) for state in ("success", "failed")}
+    def _count(self, *states: str) -> int:
+        return int(self._runs(*states, limit=1)["total_entries"])
 
     def _running(self) -> dict[str, str]:
         """Days of the running runs by run id."""
-        return {run["dag_run_id"]: run["logical_date"][:10] for run in self._runs(100, state="running")["dag_runs"]}
-
-    def _share(self, ended: dict[str, int]) -> str:
-        total = int(self._runs(1)["total_entries"])
-        return f"[{sum(ended.values()):>{len(str(total))}}/{total}]"
-
-    def _tell(self, run_id: str, day: str, seconds: float, ended: dict[str, int], before: dict[str, int]) -> None:
-        state = self._stack.api.get(f"{self._of_dag}/{run_id}")["state"]
-        rate = (sum(ended.values()) - sum(before.values())) / seconds * 60
-        left = int(self._runs(1)["total_entries"]) - sum(ended.values())
-        pace = f"{rate:.1f} a minute, {left / rate:.0f} min left" if rate and left else ""
-        failed = f", {ended['failed']} failed" if ended["failed"] else ""
-        say(f"  {seconds:7.1f} s  {self._share(ended)}  {day}  {state:<8}{failed}  {pace}".rstrip())
-        if state == "failed":
-            say(self._why(run_id))
+        return {run["dag_run_id"]: run["logical_date"][:10] for run in self._runs("running")["dag_runs"]}
 
     def _why(self, run_id: str) -> str:
         """Last lines of the logs of a run's failed tasks."""
@@ -167,6 +181,6 @@ class Backfill:
         total = sum(counts.values())
         say(f"{counts['success']} of {total} runs succeeded")
         if counts["failed"]:
-            days = [run["logical_date"][:10] for run in self._runs(100, state="failed")["dag_runs"]]
+            days = [run["logical_date"][:10] for run in self._runs("failed")["dag_runs"]]
             say(f"failed: {', '.join(sorted(days))}. Mend the cause, then give the same command again.")
         return counts["success"] == total

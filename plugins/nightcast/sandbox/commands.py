@@ -93,7 +93,7 @@ def up(project: Path) -> int:
 def backfill_periods(project: Path, request: BackfillRequest, *, anew: bool) -> int:
     """Make one run for each period, by `airflow backfill create`; go on where an earlier call has stopped."""
     home = _home(project, "backfill")
-    with Stack(project, home, year_end=TICKIT_YEAR_END, scheduled=False, keep=not anew) as stack:
+    with Stack(project, home, year_end=TICKIT_YEAR_END, scheduled=False, keep=not anew, idle_seconds=0.5) as stack:
         say(f"backfilling {request.dag_id} from {request.first} to {request.last}")
         path = f"/dags/{request.dag_id}"
         stack.processes.until(f"the DAG {request.dag_id}", lambda: stack.api.exists(path), 120, pause=0.5)

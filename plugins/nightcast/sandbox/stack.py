@@ -51,14 +51,27 @@ class Stack:
         Whether the nightly schedule runs; without it only triggered and backfilled runs do.
     keep
         Keep database, warehouse and buckets of an earlier, stopped stack.
+    idle_seconds
+        How long a scheduler that has found nothing to do sleeps. Each look costs a tenth of a second where four runs
+        are under way.
     """
 
-    def __init__(self, project: Path, home: Path, *, year_end: date, scheduled: bool, keep: bool) -> None:
+    def __init__(
+        self,
+        project: Path,
+        home: Path,
+        *,
+        year_end: date,
+        scheduled: bool,
+        keep: bool,
+        idle_seconds: float = 0.2,
+    ) -> None:
         self.project = project
         self.home = home
         self._year_end = year_end
         self._scheduled = scheduled
         self._keep = keep
+        self._idle_seconds = idle_seconds
         self._exit = ExitStack()
         self.processes = Processes(home / "logs")
         self.endpoint_url = ""
@@ -237,7 +250,7 @@ class Stack:
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}",
             "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "nightcast.sandbox.metadata_database.CONNECT_ARGS",
             "SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
-            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": str(self._idle_seconds),
             "DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
@@ -251,6 +264,8 @@ class Stack:
             },
         }
         return {
+            # Tasks run side by side: threads of theirs that wait for one another would only spin.
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
             **inherited,
             "AIRFLOW_HOME": str(home),
             # Behind a proxy the loopback addresses must be reached directly.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 
+from nightcast.mlmodel import files
 from nightcast.registry.documents import RegistryEntry
 from nightcast.registry.model_registry import ModelRegistry
 from nightcast.storage import Storage
@@ -40,6 +42,16 @@ def entry(cut_off: str = "2009-01-01", run_key: str = "scheduled__1", **changes:
         "code_version": "0.1.0",
     }
     return RegistryEntry(**{**given, **changes})
+
+
+def put_model(storage: Storage, model: dict[str, Any]) -> str:
+    """Write what a promotion's `model` names, as far as the registry's readers look: the URI of its only other file."""
+    document = {"format": files.FORMAT, "version": files.VERSION, "files": {"arrays.npz": "0" * 64}}
+    document["sha256"] = files._own_digest(document)
+    storage.write_bytes(model["uri"], json.dumps(document).encode(), "application/json")
+    other = model["uri"].replace("model.json", "arrays.npz")
+    storage.write_bytes(other, b"", "application/octet-stream")
+    return other
 
 
 def promote_all(options: dict[str, Any], root: str, keys: list[tuple[str, str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from airflow.sdk.exceptions import DownstreamTasksSkipped
@@ -10,7 +11,7 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 from nightcast.operators.base import storage_of
 from nightcast.operators.choose import ChooseModelOperator
 from nightcast.registry.model_registry import ModelRegistry
-from registry_entries import entry
+from registry_entries import entry, put_model
 
 
 @pytest.fixture
@@ -34,8 +35,21 @@ def choose(sandbox, run_facts, context):
 
 
 @pytest.fixture
-def champion(sandbox, run_facts):
-    ModelRegistry(storage_of("aws_default"), run_facts["registry"]).promote(entry("2008-12-29"))
+def promote(sandbox, run_facts):
+    """Promote a model; the URI of one of its files."""
+    storage = storage_of("aws_default")
+
+    def put(cut_off):
+        model = {**entry().model, "uri": f"{run_facts['root']}/{cut_off}/model/model.json"}
+        ModelRegistry(storage, run_facts["registry"]).promote(replace(entry(cut_off), model=model))
+        return put_model(storage, model)
+
+    return put
+
+
+@pytest.fixture
+def champion(promote):
+    return promote("2008-12-29")
 
 
 def test_every_run_trains_by_default(choose, champion):
@@ -71,3 +85,25 @@ def test_the_first_period_of_a_week_or_month_trains(choose, champion, retrain, s
 def test_without_a_champion_a_run_trains_whatever_the_calendar_says(choose):
     document, skipped = choose(retrain="monthly")
     assert (document["trains"], skipped, document["champion"]) == (True, [], None)
+
+
+def test_a_champion_whose_files_are_gone_gives_way_to_the_one_before_loudly(choose, promote, capsys):
+    promote("2008-12-15")
+    gone = [promote("2008-12-22"), promote("2008-12-29").replace("arrays.npz", "model.json")]
+    storage_of("aws_default").delete(gone)
+    document, skipped = choose(retrain="weekly")
+    assert capsys.readouterr().out.count("can not be champion") == 2
+    assert document["champion"]["trainingCutOff"] == "2008-12-15"
+    assert (document["trains"], len(skipped)) == (False, 3)
+    assert [(one["trainingCutOff"], one["reason"]) for one in document["unusable"]] == [
+        *(("2008-12-29", f"{gone[1]} is gone"), ("2008-12-22", f"{gone[0]} is gone")),
+    ]
+
+
+def test_where_no_champion_can_be_used_a_run_trains(choose, champion):
+    storage = storage_of("aws_default")
+    storage.write_bytes(champion.replace("arrays.npz", "model.json"), b"{}", "application/json")
+    document, skipped = choose(retrain="weekly")
+    assert (document["trains"], document["champion"], skipped) == (True, None, [])
+    assert document["reason"] == "no champion can be used any more"
+    assert "is not a model of Nightcast" in document["unusable"][0]["reason"]

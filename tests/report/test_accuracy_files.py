@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
 from nightcast.evaluation.accuracy_history import AccuracyRow
 from nightcast.operators.accuracy_table import row_statements
-from nightcast.report.accuracy_files import accuracy_table, read_rows, write_row
+from nightcast.report.accuracy_files import accuracy_table, read_rows, summary_table, write_row
 from nightcast.storage import Storage
 
 ROW = AccuracyRow(
@@ -63,3 +64,14 @@ def test_statements_quote_what_they_write():
     assert (
         ", 'it''s', 'backfill__22', '2008-12-23', 7, 'REGRESSION', 538, 0, 530, 8, 3, 0, 2.5, 4.0, 0.25, null" in insert
     )
+
+
+@pytest.mark.parametrize(
+    ("days", "lines", "first"), [(1, 2, "2008-01-01"), (31, 33, "2008-01-01"), (32, 7, "2008-W01"), (121, 6, "2008-01")]
+)
+def test_a_long_history_is_told_by_week_or_month_and_overall(days, lines, first):
+    start = date(2008, 1, 1)
+    rows = [replace(ROW, period=(start + timedelta(days=n)).isoformat()) for n in range(days)]
+    text = summary_table(rows).split("\n")
+    assert (len(text), text[1].split()[0]) == (lines, first)
+    assert days == 1 or text[-1].split()[0] == "all"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightcast.sandbox.metadata_database import CONNECT_ARGS
+from nightcast.sandbox.metadata_database import CONNECT_ARGS, end_jobs
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
@@ -40,3 +40,15 @@ def test_a_savepoint_that_reads_and_then_writes_waits_for_another_writer(tmp_pat
     assert ended.is_set()
     with closing(sqlite3.connect(path)) as last:
         assert sorted(last.execute("SELECT number FROM runs")) == [(1,), (2,)]
+
+
+def test_jobs_of_killed_processes_are_ended(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "airflow.db")) as connection:
+        end_jobs(connection)
+        connection.execute("CREATE TABLE job (state TEXT, end_date TEXT, latest_heartbeat TEXT)")
+        connection.executemany("INSERT INTO job VALUES (?, NULL, '2008-12-31')", [("running",), ("success",)])
+        end_jobs(connection)
+        assert connection.execute("SELECT state, end_date FROM job").fetchall() == [
+            ("failed", "2008-12-31"),
+            ("success", None),
+        ]

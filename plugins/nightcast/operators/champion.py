@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from nightcast.artifacts import JSON, ArtifactRef, to_json_bytes
+from nightcast.errors import ModelError
 from nightcast.operators.base import Stage, StageOperator
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ class FindChampionOperator(StageOperator):
     """
     Find the champion as of the end of the run's sales period, and note it in ``champion.json``.
 
-    A model of which a file is gone can score nothing; the champion before it takes its place, with a warning.
+    A model of which a file is gone, or that can not be read any more, can score nothing: the one before it takes its
+    place, with a warning.
 
     Returns the reference of ``champion.json``: ``asOf``, ``modelName``, and ``champion`` with the promotion, null where
-    no model was promoted that far; and, if there are any, ``unusable``: run, cut-off and missing object of each model
+    no model was promoted that far; and, if there are any, ``unusable``: run, cut-off and the reason of each model
     that would go before. Pushes the reference of the champion's ``model/model.json`` under the key ``model``,
     and nothing where there is none: ``model=("find_champion", "model")`` is for operators that take a model.
 
@@ -44,9 +46,9 @@ class FindChampionOperator(StageOperator):
         champion, unusable = champion_of(stage, name)
         for one in unusable:
             self.log.warning(
-                "the model of run %s, cut-off %s, can not be champion: %s is gone. The one before it is taken. Restore "
-                "the object, or withdraw the model: nightcast models withdraw",
-                *(one["runKey"], one["trainingCutOff"], one["missing"]),
+                "the model of run %s, cut-off %s, can not be champion: %s. The one before it is taken. Restore its "
+                "files, or withdraw it: nightcast models withdraw",
+                *(one["runKey"], one["trainingCutOff"], one["reason"]),
             )
         if champion is None:
             self.log.info("no model %s was promoted up to %s", name, cut_off_of(stage))
@@ -75,21 +77,21 @@ def champion_of(stage: Stage, model_name: str) -> tuple[Promotion | None, list[d
     Promotion or None
         The first one of which no file is missing.
     list of dict
-        ``runKey``, ``trainingCutOff`` and the ``missing`` object's URI of those that would go before.
+        ``runKey``, ``trainingCutOff`` and ``reason`` of those that would go before.
     """
     unusable: list[dict[str, str]] = []
     champions = registry_of(stage).champions_as_of(model_name, cut_off_of(stage), excluding=stage.run["run_key"])
     for promotion in champions:
-        missing = missing_file(stage.storage, promotion.entry.model)
-        if missing is None:
+        reason = why_unusable(stage.storage, promotion.entry.model)
+        if reason is None:
             return promotion, unusable
         key = promotion.entry.key
-        unusable.append({"runKey": key.run_key, "trainingCutOff": key.cut_off.isoformat(), "missing": missing})
+        unusable.append({"runKey": key.run_key, "trainingCutOff": key.cut_off.isoformat(), "reason": reason})
     return None, unusable
 
 
-def missing_file(storage: Storage, model: Mapping[str, Any]) -> str | None:
-    """URI of a file of a model that does not exist; None where all are there.
+def why_unusable(storage: Storage, model: Mapping[str, Any]) -> str | None:
+    """Why a model can not be loaded, as far as ``model.json`` and the names of its files tell; None where it can.
 
     Parameters
     ----------
@@ -100,9 +102,13 @@ def missing_file(storage: Storage, model: Mapping[str, Any]) -> str | None:
 
     uri = str(model["uri"])
     if storage.size(uri) is None:
-        return uri
-    places = (f"{uri.rsplit('/', 1)[0]}/{name}" for name in model_file_names(storage.read_bytes(uri)))
-    return next((place for place in places if storage.size(place) is None), None)
+        return f"{uri} is gone"
+    try:
+        names = model_file_names(storage.read_bytes(uri))
+    except ModelError as error:
+        return str(error).rstrip(".")
+    places = (f"{uri.rsplit('/', 1)[0]}/{name}" for name in names)
+    return next((f"{place} is gone" for place in places if storage.size(place) is None), None)
 
 
 def registry_of(stage: Stage) -> ModelRegistry:

@@ -63,12 +63,12 @@ class ChooseModelOperator(FindChampionOperator):
 
 
 def choice(stage: Stage, champion: Any, *, gone: bool = False) -> tuple[bool, str]:
-    """Whether the run trains, and why; ``gone`` tells that there were champions, whose files are not there any more."""
+    """Whether the run trains, and why; ``gone`` tells that there were champions that can not be used any more."""
     period, cadence = stage.run["period"], Cadence(stage.settings.model.retrain)
     if cadence is Cadence.EVERY_RUN:
         return True, "every run trains"
     if champion is None:
-        return True, "no champion has its files any more" if gone else "there is no champion yet as of this period"
+        return True, "no champion can be used any more" if gone else "there is no champion yet as of this period"
     unit = "ISO week" if cadence is Cadence.WEEKLY else "month"
     if cadence.trains(date.fromisoformat(period["start"]), date.fromisoformat(period["previous"]["start"])):
         return True, f"the period is the first one of its {unit}"

@@ -89,12 +89,15 @@ class Backfill:
         A backfill that is still active is one that a kill has interrupted: it goes on if it is the one that is asked
         for, and is cancelled if not. Runs that have succeeded are left as they are.
         """
-        going_on = self._take_up()
-        missing = self._missing()
-        if missing and not going_on:
+        under_way = bool(self._count("running", "queued"))
+        if not under_way and not self._missing():
+            return False
+        if not self._goes_on(under_way):
+            missing = self._missing()
             say(f"{len(missing)} periods to run, {self._request.runs} at once")
-            self._create()
-        return bool(missing) or going_on
+            if missing:
+                self._create()
+        return True
 
     def follow(self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> bool:
         """Print a line for each run that ends, until all have; whether all have succeeded."""
@@ -117,15 +120,17 @@ class Backfill:
                 told = clock()
             sleep(_POLL_SECONDS)
 
-    def _take_up(self) -> bool:
+    def _goes_on(self, under_way: bool) -> bool:
+        """Whether the backfill that is asked for is active; any other is cancelled, and one that has run to its end."""
         listed = self._stack.api.get(f"/backfills?{urlencode({'dag_id': self._request.dag_id})}")["backfills"]
         for active in [one for one in listed if one["completed_at"] is None]:
-            if self._is_this(active):
+            if under_way and self._is_this(active):
                 if active["is_paused"]:
                     self._stack.api.call("PUT", f"/backfills/{active['id']}/unpause")
                 say("going on with the backfill that was interrupted")
                 return True
-            say("cancelling an interrupted backfill of other dates or Params")
+            if under_way:
+                say("cancelling an interrupted backfill of other dates or Params")
             self._stack.api.call("PUT", f"/backfills/{active['id']}/cancel")
         return False
 

@@ -83,8 +83,9 @@ def test_the_chain_is_the_one_of_amazon_ml(dag):
         "batch_prediction.predict": [
             *("datasource.unload_scoring", "datasource.unload_training", "ml_model.promote"),
         ],
-        "batch_prediction.measure_accuracy": ["choose_model"],
-        "batch_prediction.publish": ["batch_prediction.measure_accuracy", "batch_prediction.predict"],
+        "batch_prediction.measure_accuracy": ["batch_prediction.predict"],
+        "batch_prediction.accuracy_ended": ["batch_prediction.measure_accuracy"],
+        "batch_prediction.publish": ["batch_prediction.accuracy_ended", "batch_prediction.predict"],
     }
 
 
@@ -109,6 +110,7 @@ def test_a_run_that_does_not_train_skips_tasks_that_there_are(project):
     # Nothing that is skipped on the way to the predictions skips them.
     for task_id in ("batch_prediction.predict", "batch_prediction.publish"):
         assert dag.get_task(task_id).trigger_rule.value == "none_failed"
+    assert dag.get_task("batch_prediction.accuracy_ended").trigger_rule.value == "all_done"
 
 
 def test_a_scheduled_run_has_valid_defaults(dag):

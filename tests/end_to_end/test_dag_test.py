@@ -46,7 +46,7 @@ def dag_run(project, sandbox, s3, redshift_data):
 
 
 def test_every_task_succeeds(dag_run):
-    assert len(dag_run["tasks"]) == 14
+    assert len(dag_run["tasks"]) == 15
     skipped = {"ml_model.approve", "batch_prediction.measure_accuracy"}
     expected = {task_id: "skipped" if task_id in skipped else "success" for task_id in dag_run["tasks"]}
     assert dag_run["tasks"] == expected, dag_run["log"][-3000:]

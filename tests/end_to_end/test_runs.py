@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from dag_runs import DagRuns
 from nightcast.operators.base import storage_of
 from nightcast.registry.model_registry import ModelRegistry
+from nightcast.report.summary import run_summary
 from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 
 TRAINING = {"create_schema", "compute_insights", "train_model", "evaluate_model", "compare_models", "promote"}
@@ -230,6 +231,13 @@ def test_the_accuracy_stands_in_a_table_of_the_warehouse_once(fortnight, weekly,
     ]
     refused = weekly.day("2008-12-28", run_id="backfill__refused", accuracy_table="nowhere.accuracy")
     assert "Redshift refused a row" in str(refused.errors["batch_prediction.measure_accuracy"])
+    # Predictions are published all the same, and the report says what is missing.
+    document = read(refused.returned["batch_prediction.publish"]["return_value"])
+    assert (refused.errors.keys(), document["failed"]) == ({"batch_prediction.measure_accuracy"}, ["accuracy"])
+    assert "accuracy" not in document["artifacts"]
+    report = storage_of("aws_default").read_bytes(document["artifacts"]["report"]["uri"]).decode()
+    assert "Not measured" in report
+    assert "could not be measured" in run_summary(storage_of("aws_default"), refused.facts["base"])
 
 
 def test_no_sale_after_the_periods_end_changes_a_byte(runs, redshift_data):

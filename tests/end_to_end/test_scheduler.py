@@ -203,11 +203,12 @@ def test_every_reference_is_true(published, read):
 def test_xcom_carries_small_references_only(stack, runs):
     path = f"/dags/{DAG}/dagRuns/{runs['first']}/taskInstances"
     tasks = stack.api.get(path)["task_instances"]
-    assert len(tasks) == 14
+    assert len(tasks) == 15
     skipped = {task["task_id"] for task in tasks if task["state"] == "skipped"}
     assert skipped - {"batch_prediction.measure_accuracy"} == {"ml_model.approve"}
     for task in tasks:
-        if task["task_id"] in skipped:
+        # An empty task runs in no process, so it returns nothing.
+        if task["task_id"] in {*skipped, "batch_prediction.accuracy_ended"}:
             continue
         entries = stack.api.get(f"{path}/{task['task_id']}/xcomEntries")["xcom_entries"]
         assert any(entry["key"] == "return_value" for entry in entries)

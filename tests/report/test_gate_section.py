@@ -16,7 +16,7 @@ from nightcast.evaluation.gate import GateDecision, decide, refuse_data
 from nightcast.evaluation.gate_settings import GateSettings
 from nightcast.evaluation.poisson_bootstrap import Difference
 from nightcast.mlmodel.targets import ModelType
-from nightcast.report.gate_section import accuracy_section, gate_section
+from nightcast.report.gate_section import accuracy_section, gate_section, unmeasured_section
 
 ALERT = DataAlert("LEAK_LIKE", ("x",), "warning", "<u>x</u> tells the target nearly alone")
 DASH = "\N{EN DASH}"
@@ -92,6 +92,20 @@ def test_a_decision_with_its_figures():
     assert "Records left out: 10 without target." in text
     assert "training records: stable." in text
     assert "&lt;u&gt;x&lt;/u&gt; tells" in text
+
+
+def test_a_champion_that_knew_the_records_is_told_of():
+    document = document_of(decide(compared(), GateSettings()))
+    assert "may have been trained on some" not in gate_section({**document, "championSawRecords": False})
+    text = gate_section({**document, "championSawRecords": True})
+    Nesting(text)
+    assert "The champion may have been trained on some of the compared records" in text
+
+
+def test_an_accuracy_that_could_not_be_measured_is_told_of():
+    text = unmeasured_section()
+    Nesting(text)
+    assert '<b class="bad">Not measured</b>' in text
 
 
 def test_a_refusal_before_training_has_no_figures():

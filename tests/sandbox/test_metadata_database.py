@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -52,3 +54,23 @@ def test_jobs_of_killed_processes_are_ended(tmp_path: Path) -> None:
             ("failed", "2008-12-31"),
             ("success", None),
         ]
+
+
+def test_in_an_event_loop_a_write_waits_for_a_moment_only(tmp_path: Path) -> None:
+    path = tmp_path / "airflow.db"
+    with closing(sqlite3.connect(path)) as writer, closing(sqlite3.connect(path, **CONNECT_ARGS)) as connection:
+        writer.executescript("PRAGMA journal_mode = WAL; CREATE TABLE log (text TEXT)")
+        writer.execute("BEGIN IMMEDIATE")
+
+        async def write() -> None:
+            connection.cursor().execute("INSERT INTO log VALUES ('x')")
+
+        begun = time.monotonic()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            asyncio.run(write())
+        assert time.monotonic() - begun < 5
+        writer.rollback()
+        asyncio.run(write())
+        cursor = connection.cursor().execute("SELECT text FROM log")
+        assert cursor.fetchall() == [("x",)]
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (120_000,)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
 
 from nightcast.sandbox.processes import StackError
+
+_ATTEMPTS, _PAUSE_SECONDS = 20, 0.3
 
 
 class AirflowApi:
@@ -53,15 +56,24 @@ class AirflowApi:
         return True
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Call the API; a refusal is a StackError with Airflow's explanation, 404 stays an HTTPError."""
+        """Call the API; a refusal is a StackError with Airflow's explanation, 404 stays an HTTPError.
+
+        A call that found the database locked (500, 503) has written nothing, and is repeated.
+        """
         if not self._token:
             self._token = str(self._send("POST", "/auth/token", self._login, {})["access_token"])
-        try:
-            return self._send(method, f"/api/v2{path}", body, {"Authorization": f"Bearer {self._token}"})
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                raise
-            raise StackError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._send(method, f"/api/v2{path}", body, {"Authorization": f"Bearer {self._token}"})
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    raise
+                answer = error.read().decode(errors="replace")
+                if error.code not in (500, 503) or attempt >= _ATTEMPTS:
+                    raise StackError(f"{method} {path}: {error.code} {answer}") from error
+            time.sleep(_PAUSE_SECONDS)
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 -- the stack's own loopback address

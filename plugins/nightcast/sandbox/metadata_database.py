@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 # A scheduler loop on a busy machine holds the write lock for longer than the driver's 5 seconds.
 LOCK_SECONDS = 120
+# The call is refused with status 500, and can be repeated.
+LOOP_SECONDS = 0.2
 
 
 class _Cursor(sqlite3.Cursor):
@@ -18,9 +23,28 @@ class _Cursor(sqlite3.Cursor):
 
     def execute(self, sql: str, *arguments: Any) -> Self:
         """See `sqlite3.Cursor.execute`."""
-        if not self.connection.in_transaction and sql.lstrip()[:9].upper() == "SAVEPOINT":
-            super().execute("BEGIN IMMEDIATE")
-        return super().execute(sql, *arguments)
+        with _hurry(self.connection):
+            if not self.connection.in_transaction and sql.lstrip()[:9].upper() == "SAVEPOINT":
+                super().execute("BEGIN IMMEDIATE")
+            return super().execute(sql, *arguments)
+
+
+@contextmanager
+def _hurry(connection: sqlite3.Connection) -> Iterator[None]:
+    """Wait for a moment only in a thread that runs an event loop.
+
+    Airflow's API writes its audit log of some calls in there. Whoever holds the lock may be a request that needs the
+    loop in order to commit: the two would wait for each other until the time is up, and all other requests with them.
+    """
+    if connection.in_transaction or asyncio._get_running_loop() is None:
+        yield
+        return
+    # A cursor of its own, for another statement would take the results from the one that is used.
+    sqlite3.Cursor(connection).execute(f"PRAGMA busy_timeout = {1000 * LOOP_SECONDS:.0f}")
+    try:
+        yield
+    finally:
+        sqlite3.Cursor(connection).execute(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
 
 
 class WaitingConnection(sqlite3.Connection):

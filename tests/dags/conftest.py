@@ -26,8 +26,10 @@ def facts(task):
     return {{"retries": task.retries, "owner": task.owner, "timeout": task.execution_timeout is not None,
             "pool": task.pool, "upstream": sorted(task.upstream_task_ids),
             "on_failure": [type(callback).__name__ for callback in task.on_failure_callback]}}
+def seconds_of(interval):
+    return interval.total_seconds() if hasattr(interval, "total_seconds") else interval
 def deadlines(dag):
-    return [[alert.reference.reference_name, alert.interval.total_seconds(), alert.callback.path]
+    return [[alert.reference.reference_name, seconds_of(alert.interval), alert.callback.path]
             for alert in dag.deadline or []]
 print("RESULT " + json.dumps({{
     "dag_errors": bag.import_errors, "plugin_errors": errors, "plugins": [plugin["name"] for plugin in plugins],

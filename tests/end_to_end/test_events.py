@@ -110,11 +110,17 @@ with create_session() as session:
             run_type=kind, triggered_by=DagRunTriggeredByType.TEST, state=DagRunState.QUEUED, session=session,
         )
     session.commit()
+    failed = session.scalar(select(DagRun).where(DagRun.run_type == DagRunType.SCHEDULED))
+    failed.state, before = DagRunState.FAILED, failed.queued_at
+    session.commit()
+    dag.clear(run_id=failed.run_id, session=session)
+    session.commit()
+    cleared = str(failed.state), failed.queued_at > before
     deadlines = {}
     for deadline in session.scalars(select(Deadline)).all():
         hours = (deadline.deadline_time - deadline.dagrun.queued_at) / timedelta(hours=1)
-        deadlines[str(deadline.dagrun.run_type)] = hours, missed(session, deadline)
-print("RESULT " + json.dumps({"versions": versions, "loaded": loaded, "deadlines": deadlines}))
+        deadlines[str(deadline.dagrun.run_type)] = round(hours, 3), missed(session, deadline)
+print("RESULT " + json.dumps({"versions": versions, "loaded": loaded, "deadlines": deadlines, "cleared": cleared}))
 """
 
 
@@ -191,6 +197,10 @@ def test_a_failed_task_is_told_of_once_and_without_secrets(outcome):
 
 def test_the_consumer_of_the_docs_is_started_by_the_asset_and_reads_its_event(outcome):
     assert outcome["loaded"] == ["success", ["2008-12-31 s3://b/bp.manifest"]]
+
+
+def test_a_failed_run_with_a_deadline_can_be_cleared(outcome):
+    assert outcome["cleared"] == ["queued", True]
 
 
 def test_a_missed_deadline_is_told_of_scheduled_runs_only(outcome):

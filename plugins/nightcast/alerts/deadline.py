@@ -59,8 +59,22 @@ def nightly_deadline(interval: timedelta) -> DeadlineAlert:
     )
 
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=interval, callback=AsyncCallback(tell_missed_deadline)
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=_as_airflow_clears_it(interval),  # type: ignore[arg-type]
+        callback=AsyncCallback(tell_missed_deadline),
     )
+
+
+def _as_airflow_clears_it(interval: timedelta) -> timedelta | float:
+    """Seconds, where Airflow can not clear a run whose deadline was given as a timedelta.
+
+    3.3.0 to 3.3.2 read it back as it is stored, and break off with a TypeError; a number they take everywhere
+    (https://github.com/apache/airflow/issues/70368).
+    """
+    from airflow import __version__
+
+    release = tuple(int(piece) for piece in __version__.split(".")[:3] if piece.isdigit())
+    return interval.total_seconds() if (3, 3) <= release <= (3, 3, 2) else interval
 
 
 async def tell_missed_deadline(context: Mapping[str, Any] | None = None) -> str:

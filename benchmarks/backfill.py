@@ -6,8 +6,9 @@ Runs the last periods of the sample year through a real scheduler, as `make back
 Processor time is that of the kernel's books, with ended children: of the scheduler, of its workers (each supervises one
 task at a time), of the tasks' processes, of the API server, of the DAG processor, of the local AWS, and of the
 launcher. A stage's share is what the operators log of themselves (`telling_time`); all other time of the tasks'
-processes, and that of all Airflow processes, is "Airflow itself". Memory is the proportional set size (PSS) of each
-process that lives on: the median of the first tenth of the time beside that of the last.
+processes, and that of all Airflow processes, is "Airflow itself". Memory is the resident size (RSS) of each process
+that lives on: the median of the first tenth of the time beside that of the last. Forked workers share most of theirs
+with the scheduler, so the proportional size (PSS) stands beside it. The local AWS holds all that the runs have written.
 """
 
 from __future__ import annotations
@@ -55,37 +56,38 @@ def processors(stack: Stack) -> dict[str, float]:
 
 
 class Memory(threading.Thread):
-    """Samples the PSS of all processes that live on, in bytes."""
+    """Samples the sizes of all processes that live on: seconds since the start, RSS and PSS in bytes."""
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(daemon=True)
         self._stack = stack
         self._over = threading.Event()
-        self._samples: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        self._samples: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
 
     def run(self) -> None:
         begun = time.monotonic()
         while not self._over.wait(SAMPLE_SECONDS):
             for name, process in self._processes():
                 with suppress(psutil.Error):
-                    self._samples[name].append((time.monotonic() - begun, process.memory_full_info().pss))
+                    sizes = process.memory_full_info()
+                    self._samples[name].append((time.monotonic() - begun, sizes.rss, sizes.pss))
 
     def _processes(self) -> list[tuple[str, psutil.Process]]:
         found = {name: psutil.Process(pid) for name, pid in self._stack.processes.pids().items()}
         workers = found["scheduler"].children() if "scheduler" in found else []
         return [*found.items(), *((f"worker {number}", worker) for number, worker in enumerate(workers, 1))]
 
-    def tenths(self) -> dict[str, tuple[float, float]]:
-        """Median of the first and of the last tenth of the time, by process; those that lived to the end."""
+    def tenths(self) -> dict[str, tuple[float, float, float]]:
+        """Median RSS of the first and of the last tenth of the time, and PSS of the last, of what lived to the end."""
         self._over.set()
         self.join()
-        end = max(at for samples in self._samples.values() for at, _ in samples)
+        end = max(samples[-1][0] for samples in self._samples.values())
         found = {}
         for name, samples in self._samples.items():
-            first = [size for at, size in samples if at <= end / 10]
-            last = [size for at, size in samples if at >= end * 9 / 10]
+            first = [rss for at, rss, _ in samples if at <= end / 10]
+            last = [(rss, pss) for at, rss, pss in samples if at >= end * 9 / 10]
             if first and last:
-                found[name] = statistics.median(first), statistics.median(last)
+                found[name] = statistics.median(first), *(statistics.median(sizes) for sizes in zip(*last, strict=True))
         return found
 
 
@@ -120,11 +122,12 @@ def tell(used: dict[str, float], stages: tuple[int, float], periods: int, wall: 
     print(f"  {'Airflow itself':<34}{airflow:8.1f} s  {100 * airflow / total:5.1f} %")
 
 
-def tell_memory(tenths: dict[str, tuple[float, float]]) -> bool:
-    print("memory (PSS)       first tenth   last tenth   growth")
-    for name, (first, last) in tenths.items():
-        print(f"  {name:<16} {first / 1e6:8.0f} MB  {last / 1e6:8.0f} MB  {100 * (last / first - 1):+6.1f} %")
-    return all(last <= (1 + GROWTH_LIMIT) * first for first, last in tenths.values())
+def tell_memory(tenths: dict[str, tuple[float, float, float]]) -> bool:
+    print("memory             first tenth   last tenth   growth        PSS")
+    for name, (first, last, pss) in tenths.items():
+        growth = 100 * (last / first - 1)
+        print(f"  {name:<16} {first / 1e6:8.0f} MB  {last / 1e6:8.0f} MB  {growth:+6.1f} %  {pss / 1e6:6.0f} MB")
+    return all(last <= (1 + GROWTH_LIMIT) * first for first, last, _ in tenths.values())
 
 
 def main() -> int:

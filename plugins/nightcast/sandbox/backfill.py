@@ -94,8 +94,8 @@ class Backfill:
             return False
         if not self._goes_on(under_way):
             missing = self._missing()
-            say(f"{len(missing)} periods to run, {self._request.runs} at once")
             if missing:
+                say(f"{len(missing)} periods to run, {self._request.runs} at once")
                 self._create()
         return True
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from nightcast.compute.part_task import release_freed_memory
 from nightcast.sandbox.copy_from import LoadFailedError
 from nightcast.sandbox.errors import CancelledError, RedshiftError, error_text, from_duckdb
 from nightcast.sandbox.s3_access import S3Access
@@ -145,6 +146,8 @@ class Runner:
             else:
                 with self._lock:
                     held.busy, held.expires = False, time.monotonic() + held.keep_alive
+            # A year of UNLOADs would else leave hundreds of megabytes of holes behind.
+            release_freed_memory()
 
     def _run_parts(self, statement: Statement, session: Session) -> None:
         if statement.request["Database"] != session.database:

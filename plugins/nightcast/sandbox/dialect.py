@@ -96,7 +96,8 @@ def parse(sql: str) -> exp.Expr:
     return _parse(sql).copy()
 
 
-@lru_cache(maxsize=256)
+# One statement is looked at several times; a large one takes a megabyte.
+@lru_cache(maxsize=16)
 def _parse(sql: str) -> exp.Expr:
     try:
         found = sqlglot.parse(sql, dialect=SandboxRedshift)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule
+from airflow.sdk import Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, WeightRule
 
 from nightcast.alerts import (
     DeadlineDAG,
@@ -87,6 +87,8 @@ with DeadlineDAG(
         "max_retry_delay": timedelta(minutes=15),
         "execution_timeout": timedelta(hours=2),
         "on_failure_callback": FailureNotifier(),
+        # Where slots are few, runs under way come to their end before others begin: these may wait for them.
+        "weight_rule": WeightRule.UPSTREAM,
     },
     dagrun_timeout=timedelta(hours=6),
     on_failure_callback=RunFailureNotifier(),

@@ -239,7 +239,7 @@ class Stack:
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             # SQLite stands no burst of writers. More than there are processors, for some tasks only wait.
-            "CORE__PARALLELISM": "6",
+            "CORE__PARALLELISM": "8",
             "CORE__FERNET_KEY": keys["fernet"],
             "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",

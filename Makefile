@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 FROM   ?= 2008-12-29
 TO     ?= 2008-12-31
+DAG    ?= sales_forecast
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up backfill test lint types unit e2e browser format bench constraints clean
+.PHONY: help setup setup-dev run up load backfill test lint types unit e2e browser format bench constraints clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,14 +17,17 @@ setup: $(VENV)/.sandbox ## install Nightcast and its sandbox into .venv
 
 setup-dev: $(VENV)/.dev ## the same, with what tests and linters need
 
-run: setup ## run one sales period through a real Airflow scheduler, print the result
-	@$(BIN)/python -m nightcast.sandbox.commands run
+run: setup ## run one sales period (DAG=sales_forecast DAY=2008-12-31) through a real scheduler, print the result
+	@$(BIN)/python -m nightcast.sandbox.commands run $(DAY) --dag $(DAG)
 
 up: setup ## keep Airflow, S3 and Redshift running on this machine, print address and login
 	@$(BIN)/python -m nightcast.sandbox.commands up
 
-backfill: setup ## backfill the periods FROM=2008-12-29 TO=2008-12-31, both inclusive
-	@$(BIN)/python -m nightcast.sandbox.commands backfill $(FROM) $(TO)
+backfill: setup ## backfill the periods FROM=2008-12-29 TO=2008-12-31, both inclusive (DAG=sales_forecast)
+	@$(BIN)/python -m nightcast.sandbox.commands backfill $(FROM) $(TO) --dag $(DAG)
+
+load: setup ## keep a file as a table of the local Redshift: TABLE=name FILE=path (COLUMNS='name type, ...')
+	@$(BIN)/python -m nightcast.sandbox.own_tables '$(TABLE)' '$(FILE)' --columns '$(COLUMNS)'
 
 test: setup-dev lint types unit e2e ## install, lint, type-check, test
 

@@ -82,5 +82,9 @@ class RegistryError(NightcastError):
     """A model can not be promoted, found or withdrawn."""
 
 
+class PipelineError(NightcastError):
+    """A new pipeline's files can not be generated."""
+
+
 class ReportError(NightcastError):
     """A report can not be written."""

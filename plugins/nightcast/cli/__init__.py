@@ -19,6 +19,7 @@ from nightcast.cli import (
     explain,
     insights,
     models,
+    new_pipeline,
     predict,
     recipe,
     run,
@@ -30,7 +31,10 @@ from nightcast.cli import (
 from nightcast.errors import NightcastError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_COMMANDS = (schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models)
+_COMMANDS = (
+    *(schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models),
+    new_pipeline,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

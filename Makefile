@@ -31,11 +31,12 @@ load: setup ## keep a file as a table of the local Redshift: TABLE=name FILE=pat
 
 test: setup-dev lint types unit e2e ## install, lint, type-check, test
 
-lint: setup-dev ## ruff, import contracts, SQL, spelling
+lint: setup-dev ## ruff, import contracts, SQL, CloudFormation, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint include/sql
+	$(BIN)/cfn-lint include/iam/*.yaml
 	$(BIN)/codespell
 
 types: setup-dev ## mypy, strict on the stage packages

@@ -57,15 +57,15 @@ def test_the_commands_of_a_pipeline_of_ones_own_have_the_options_that_they_are_w
 
     commands = [
         shlex.split(line)[1:]
-        for page in ("new-pipeline.md",)
+        for page in ("new-pipeline.md", "aws.md")
         for block in blocks(page, "bash")
         for line in block.splitlines()
         if line.startswith("nightcast ")
     ]
-    assert commands
+    assert len(commands) >= 5
     for command in commands:
         given = command[: command.index(">")] if ">" in command else command
-        assert _parser().parse_args(given).command in ("new-pipeline",)
+        assert _parser().parse_args(given).command in ("new-pipeline", "deploy-aws")
 
 
 @pytest.mark.parametrize(("page", "command"), [("new-pipeline.md", "new-pipeline")])

@@ -14,6 +14,7 @@ from typing import TextIO
 from nightcast import __version__
 from nightcast.cli import (
     cross_validate,
+    deploy_aws,
     early,
     evaluate,
     explain,
@@ -33,7 +34,7 @@ from nightcast.errors import NightcastError
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _COMMANDS = (
     *(schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models),
-    new_pipeline,
+    *(new_pipeline, deploy_aws),
 )
 
 

@@ -9,7 +9,7 @@ DAG    ?= sales_forecast
 RUNS   ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up backfill test lint types unit e2e browser format bench constraints clean
+.PHONY: help setup setup-dev run up load backfill test lint types unit e2e browser format bench constraints clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,23 +18,27 @@ setup: $(VENV)/.sandbox ## install Nightcast and its sandbox into .venv
 
 setup-dev: $(VENV)/.dev ## the same, with what tests and linters need
 
-run: setup ## run one sales period through a real Airflow scheduler, print the result
-	@$(BIN)/python -m nightcast.sandbox.commands run
+run: setup ## run one sales period (DAG=sales_forecast DAY=2008-12-31) through a real scheduler, print the result
+	@$(BIN)/python -m nightcast.sandbox.commands run $(DAY) --dag $(DAG)
 
 up: setup ## keep Airflow, S3 and Redshift running on this machine, print address and login
 	@$(BIN)/python -m nightcast.sandbox.commands up
 
-backfill: setup ## backfill FROM=2008-12-29 TO=2008-12-31, both inclusive, RUNS=4 at once; RETRAIN=weekly, ANEW=1
+backfill: setup ## backfill FROM=2008-12-29 TO=2008-12-31, both inclusive, RUNS=4 at once; DAG=, RETRAIN=weekly, ANEW=1
 	@$(BIN)/python -m nightcast.sandbox.commands backfill $(FROM) $(TO) --dag $(DAG) --runs $(RUNS) \
 		$(if $(RETRAIN),--retrain $(RETRAIN)) $(if $(ANEW),--anew)
 
+load: setup ## keep a file as a table of the local Redshift: TABLE=name FILE=path (COLUMNS='name type, ...')
+	@$(BIN)/python -m nightcast.sandbox.own_tables '$(TABLE)' '$(FILE)' --columns '$(COLUMNS)'
+
 test: setup-dev lint types unit e2e ## install, lint, type-check, test
 
-lint: setup-dev ## ruff, import contracts, SQL, spelling
+lint: setup-dev ## ruff, import contracts, SQL, CloudFormation, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint include/sql
+	$(BIN)/cfn-lint include/iam/*.yaml
 	$(BIN)/codespell
 
 types: setup-dev ## mypy, strict on the stage packages

@@ -74,16 +74,18 @@ class DagRuns:
         self.params = {**dag.params.dump(), **params}
         self.answers: dict[str, Any] = {}
 
-    def day(self, start: str, run_type: str = "backfill", *, run_id: str | None = None, **params: Any) -> Finished:
-        """The run of one day, as a backfill makes it, the scheduler, or a person with dates."""
+    def day(
+        self, start: str, run_type: str = "backfill", *, run_id: str | None = None, days: int = 1, **params: Any
+    ) -> Finished:
+        """The run of one day, or of several, as a backfill makes it, the scheduler, or a person with dates."""
         first = date.fromisoformat(start)
         logical = datetime.combine(first, time(2), UTC)
-        end = logical + timedelta(days=1)
+        end = logical + timedelta(days=days)
         context: dict[str, Any] = {"logical_date": logical, "data_interval_start": logical, "data_interval_end": end}
         given = {**self.params, **params}
         if run_type == "manual":
             context = {}
-            given |= {"period_start": start, "period_end": (first + timedelta(days=1)).isoformat()}
+            given |= {"period_start": start, "period_end": (first + timedelta(days=days)).isoformat()}
         dag_run = SimpleNamespace(
             run_id=run_id or f"{run_type}__{end.isoformat()}",
             dag_id=self.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,29 @@ def test_the_schema_and_the_rearrangement_of_the_page_are_read():
     schema, rearrangement = blocks("datasource.md", "json")
     assert Schema.from_json(schema).target == "sold"
     assert Rearrangement.from_json(rearrangement).seed == "s3://bucket/sales/"
+
+
+def test_the_commands_of_a_pipeline_of_ones_own_have_the_options_that_they_are_written_with():
+    from nightcast.cli import _parser
+
+    commands = [
+        shlex.split(line)[1:]
+        for page in ("new-pipeline.md", "aws.md")
+        for block in blocks(page, "bash")
+        for line in block.splitlines()
+        if line.startswith("nightcast ")
+    ]
+    assert len(commands) >= 5
+    for command in commands:
+        given = command[: command.index(">")] if ">" in command else command
+        assert _parser().parse_args(given).command in ("new-pipeline", "deploy-aws")
+
+
+@pytest.mark.parametrize(("page", "command"), [("new-pipeline.md", "new-pipeline")])
+def test_every_option_stands_in_its_page(page, command):
+    from nightcast.cli import _parser
+
+    (commands,) = (action for action in _parser()._actions if action.dest == "command")
+    options = [name for action in commands.choices[command]._actions for name in action.option_strings]
+    text = (DOCS / page).read_text()
+    assert [name for name in options if name not in ("-h", "--help") and f"`{name}" not in text] == []

@@ -82,5 +82,13 @@ class RegistryError(NightcastError):
     """A model can not be promoted, found or withdrawn."""
 
 
+class PipelineError(NightcastError):
+    """A new pipeline's files can not be generated."""
+
+
+class DeploymentError(NightcastError):
+    """What Nightcast needs on AWS can not be made, changed or removed."""
+
+
 class ReportError(NightcastError):
     """A report can not be written."""

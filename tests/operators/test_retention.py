@@ -74,7 +74,7 @@ def test_a_run_lists_first_and_removes_nothing(run, report, left, pipeline, caps
     log = capsys.readouterr().out
     assert left() == STAGING | BROKEN | OTHERS
     assert reference["rows"] == 3
-    assert reference["uri"] == f"s3://nightcast/maintain_{pipeline}/run=manual__x/try=1.json"
+    assert reference["uri"] == f"s3://nightcast/maintain_{pipeline}/run=manual__x/{pipeline}/try=1.json"
     content = report(reference)
     assert content["deleted"] is False
     assert content["pipeline"] == pipeline

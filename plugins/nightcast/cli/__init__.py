@@ -14,11 +14,13 @@ from typing import TextIO
 from nightcast import __version__
 from nightcast.cli import (
     cross_validate,
+    deploy_aws,
     early,
     evaluate,
     explain,
     insights,
     models,
+    new_pipeline,
     predict,
     recipe,
     run,
@@ -30,7 +32,10 @@ from nightcast.cli import (
 from nightcast.errors import NightcastError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_COMMANDS = (schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models)
+_COMMANDS = (
+    *(schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models),
+    *(new_pipeline, deploy_aws),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

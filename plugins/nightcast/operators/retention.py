@@ -55,7 +55,8 @@ class RemoveExpiredRunsOperator(BaseOperator):
             plan = read_plan(storage, root, self.pipeline, rules, now)
             run = context["dag_run"]
             # A retry's report must not hide what the try before it removed.
-            place = f"{root}/{run.dag_id}/run={run_key(run.run_id)}/try={context['ti'].try_number}.json"
+            base = f"{root}/{run.dag_id}/run={run_key(run.run_id)}"
+            place = f"{base}/{self.pipeline}/try={context['ti'].try_number}.json"
             facts = {"pipeline": self.pipeline, "now": now.isoformat(timespec="seconds"), "rules": asdict(rules)}
             reference = self._report(storage, place, plan, {**facts, "deleted": False})
             if delete:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nightcast.cadence import Cadence
 from nightcast.errors import NightcastError
+from nightcast.period import PeriodLength
 from nightcast.report.accuracy_files import read_rows, summary_table
 from nightcast.report.summary import copy_run, run_summary
 from nightcast.sandbox.backfill import Backfill, BackfillRequest
@@ -31,16 +32,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nightcast.sandbox.commands", description=__doc__)
     parser.add_argument("--project", type=Path, default=Path.cwd(), help="folder with dags/ and plugins/")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="one sales period through a real scheduler, then stop")
+    one = commands.add_parser("run", help="one sales period through a real scheduler, then stop")
+    one.add_argument(
+        "day", nargs="?", type=date.fromisoformat, help=f"a day of the period (default: {TICKIT_YEAR_END})"
+    )
     commands.add_parser("up", help="keep everything running, until interrupted")
     backfill = commands.add_parser("backfill", help="historical sales periods, then stop")
     backfill.add_argument("first", type=date.fromisoformat, help="first day, YYYY-MM-DD")
     backfill.add_argument("last", type=date.fromisoformat, help="last day, inclusive")
-    backfill.add_argument("--dag", default=DAG, help=f"id of the DAG (default: {DAG})")
     backfill.add_argument("--runs", type=int, default=4, help="runs at once (default: 4)")
     backfill.add_argument("--conf", type=json.loads, default={}, metavar="JSON", help="Params of all runs")
     backfill.add_argument("--retrain", choices=[*Cadence], help="which runs train; goes before what --conf says")
     backfill.add_argument("--anew", action="store_true", help="forget the runs of earlier calls")
+    for command in (one, backfill):
+        command.add_argument("--dag", default=DAG, help=f"the pipeline (default: {DAG})")
     options = parser.parse_args(arguments)
     # A plain SIGTERM would skip the clean-up that keeps processes from staying behind, and a shell
     # that starts this in the background leaves SIGINT ignored.
@@ -49,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     project = options.project.resolve()
     try:
         if options.command == "run":
-            return run(project)
+            return run(project, options.dag, options.day)
         if options.command == "up":
             return up(project)
         conf = {**options.conf, **({"retrain": str(options.retrain)} if options.retrain else {})}
@@ -63,18 +68,26 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if options.command == "up" else 130
 
 
-def run(project: Path) -> int:
-    """Take the last period of the sample year from Redshift SQL to predictions."""
-    with Stack(project, _home(project, "run"), year_end=TICKIT_YEAR_END, scheduled=False, keep=False) as stack:
-        period_end = TICKIT_YEAR_END + timedelta(days=1)
-        conf = {"period_start": TICKIT_YEAR_END.isoformat(), "period_end": period_end.isoformat()}
-        say(f"running {DAG} for the sales period {TICKIT_YEAR_END}")
-        started = stack.api.post(f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": conf})
+def run(project: Path, dag: str = DAG, day: date | None = None) -> int:
+    """Take one period from Redshift SQL to predictions: the one that the day lies in."""
+    if day is None and dag != DAG:
+        raise StackError(f"which period of {dag}? Give a day of it: make run DAG={dag} DAY=YYYY-MM-DD.")
+    with Stack(project, _home(project, "run"), year_end=TICKIT_YEAR_END, scheduled=False, keep=False, dag=dag) as stack:
+        period = _length(stack).holding(day or TICKIT_YEAR_END)
+        conf = {"period_start": period.start.isoformat(), "period_end": period.end.isoformat()}
+        say(f"running {dag} for the sales period {period.label}")
+        started = stack.api.post(f"/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
         ok = _follow(stack, [started["dag_run_id"]])
         say("")
         if ok:
-            _show(stack, _runs_published(stack, BackfillRequest(DAG, TICKIT_YEAR_END, TICKIT_YEAR_END)))
+            _show(stack, _runs_published(stack, {period.label}))
     return 0 if ok else 1
+
+
+def _length(stack: Stack) -> PeriodLength:
+    """How long the periods of the pipeline are, as its DAG says."""
+    param = stack.api.get(f"/dags/{stack.dag}/details")["params"].get("period_length", {})
+    return PeriodLength(param.get("value", "daily"))
 
 
 def up(project: Path) -> int:
@@ -92,28 +105,39 @@ def up(project: Path) -> int:
 
 def backfill_periods(project: Path, request: BackfillRequest, *, anew: bool) -> int:
     """Make one run for each period, by `airflow backfill create`; go on where an earlier call has stopped."""
-    home = _home(project, "backfill")
-    with Stack(project, home, year_end=TICKIT_YEAR_END, scheduled=False, keep=not anew, idle_seconds=0.5) as stack:
+    with Stack(
+        project,
+        _home(project, "backfill"),
+        year_end=TICKIT_YEAR_END,
+        scheduled=False,
+        keep=not anew,
+        idle_seconds=0.5,
+        dag=request.dag_id,
+    ) as stack:
+        labels = _labels(_length(stack), request)
+        if not labels:
+            raise StackError(
+                f"no period of {request.dag_id} begins from FROM={request.first} to TO={request.last}: choose days "
+                "further apart."
+            )
         say(f"backfilling {request.dag_id} from {request.first} to {request.last}")
-        path = f"/dags/{request.dag_id}"
-        stack.processes.until(f"the DAG {request.dag_id}", lambda: stack.api.exists(path), 120, pause=0.5)
         backfill = Backfill(stack, request)
         if not backfill.start():
             say("all of these periods have succeeded before; nothing is left to run")
         ok = backfill.follow()
         say("")
-        _show(stack, _runs_published(stack, request)[-1:])
-        _tell_accuracy(stack, request)
+        _show(stack, _runs_published(stack, labels)[-1:])
+        rows = [row for row in read_rows(_storage(stack), _place(stack)) if row.period in labels]
+        if rows:
+            say("accuracy of the predictions, by the period that they were made for")
+            say(summary_table(rows))
     return 0 if ok else 1
 
 
-def _tell_accuracy(stack: Stack, request: BackfillRequest) -> None:
-    first, last = request.first.isoformat(), request.last.isoformat()
-    found = read_rows(_storage(stack), f"s3://{BUCKET}/forecasts/{request.dag_id}")
-    rows = [row for row in found if first <= row.period[:10] <= last]
-    if rows:
-        say("accuracy of the predictions, by the period that they were made for")
-        say(summary_table(rows))
+def _labels(length: PeriodLength, request: BackfillRequest) -> set[str]:
+    """Labels of the periods that begin in the request's days."""
+    days = (request.first + timedelta(days=number) for number in range((request.last - request.first).days + 1))
+    return {length.holding(day).label for day in days if length.holding(day).start == day}
 
 
 def _follow(stack: Stack, run_ids: list[str]) -> bool:
@@ -123,7 +147,7 @@ def _follow(stack: Stack, run_ids: list[str]) -> bool:
     while not all(state in _ENDED for state in states.values()):
         stack.processes.check()
         for run_id in [name for name, state in states.items() if state not in _ENDED]:
-            states[run_id] = stack.api.get(f"/dags/{DAG}/dagRuns/{run_id}")["state"]
+            states[run_id] = stack.api.get(f"/dags/{stack.dag}/dagRuns/{run_id}")["state"]
             for task in _ended_tasks(stack, run_id):
                 if (run_id, task["task_id"]) in seen:
                     continue
@@ -133,31 +157,34 @@ def _follow(stack: Stack, run_ids: list[str]) -> bool:
                     f"  {time.monotonic() - begun:6.1f} s  {name:<34} {task['state']}{_stage_time(stack, run_id, task)}"
                 )
                 if task["state"] == "failed":
-                    say(stack.log_tail(DAG, run_id, task["task_id"]))
+                    say(stack.log_tail(stack.dag, run_id, task["task_id"]))
         time.sleep(0.5)
     say(f"{sum(s == 'success' for s in states.values())} of {len(states)} runs succeeded")
     return all(state == "success" for state in states.values())
 
 
 def _ended_tasks(stack: Stack, run_id: str) -> list[dict[str, Any]]:
-    tasks = stack.api.get(f"/dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"]
+    tasks = stack.api.get(f"/dags/{stack.dag}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"]
     ended = [task for task in tasks if task["state"] in (*_ENDED, "skipped", "upstream_failed")]
     return sorted(ended, key=lambda task: str(task["end_date"]))
 
 
 def _stage_time(stack: Stack, run_id: str, task: dict[str, Any]) -> str:
-    path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/{task['task_id']}/xcomEntries/stage_seconds"
+    path = f"/dags/{stack.dag}/dagRuns/{run_id}/taskInstances/{task['task_id']}/xcomEntries/stage_seconds"
     if task["state"] != "success" or not stack.api.exists(path):
         return ""
     return f"   (stage {float(stack.api.get(path)['value']):.2f} s)"
 
 
-def _runs_published(stack: Stack, request: BackfillRequest) -> list[str]:
-    """``run.json`` of each published run of the request's periods, by period."""
-    uris = _storage(stack).names_below(f"s3://{BUCKET}/forecasts/{request.dag_id}/period=")
-    first, last = f"{request.first}", f"{request.last}"
+def _runs_published(stack: Stack, labels: set[str]) -> list[str]:
+    """``run.json`` of each published run of some periods, by period."""
+    uris = _storage(stack).names_below(f"{_place(stack)}/period=")
     committed = [uri for uri in uris if uri.endswith("/run.json")]
-    return [uri for uri in committed if first <= uri.rpartition("/period=")[2][:10] <= last]
+    return [uri for uri in committed if uri.rpartition("/period=")[2].partition("/")[0] in labels]
+
+
+def _place(stack: Stack) -> str:
+    return f"s3://{BUCKET}/forecasts/{stack.dag}"
 
 
 def _show(stack: Stack, runs: list[str]) -> None:

@@ -104,8 +104,16 @@ def load_statements(addresses: Mapping[str, str], iam_role: str) -> list[str]:
     return statements
 
 
-def run_transaction(client: Any, statements: Iterable[str], *, database: str, workgroup_name: str) -> None:
-    """Run the statements as one transaction and wait for its end."""
+def run_transaction(
+    client: Any, statements: Iterable[str], *, database: str, workgroup_name: str, what: str = "the sample"
+) -> None:
+    """Run the statements as one transaction and wait for its end.
+
+    Parameters
+    ----------
+    what
+        Is loaded, for messages.
+    """
     submitted = client.batch_execute_statement(
         Database=database,
         WorkgroupName=workgroup_name,
@@ -120,13 +128,13 @@ def run_transaction(client: Any, statements: Iterable[str], *, database: str, wo
             break
         if time.monotonic() > deadline:
             raise SampleError(
-                f"loading the sample (statement {submitted['Id']}) is still {found['Status']} after "
+                f"loading {what} (statement {submitted['Id']}) is still {found['Status']} after "
                 f"{_TIMEOUT_SECONDS:.0f} seconds. Look at the warehouse's load, then load again."
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 2.0)
     if found["Status"] != "FINISHED":
         raise SampleError(
-            f"loading the sample (statement {submitted['Id']}) ended as {found['Status']}: "
+            f"loading {what} (statement {submitted['Id']}) ended as {found['Status']}: "
             f"{found.get('Error', 'no reason given')}. No table was changed; correct the cause and load again."
         )

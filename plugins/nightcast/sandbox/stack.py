@@ -54,6 +54,8 @@ class Stack:
     idle_seconds
         How long a scheduler that has found nothing to do sleeps. Each look costs a tenth of a second where four runs
         are under way.
+    dag
+        The pipeline that is to be run.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class Stack:
         scheduled: bool,
         keep: bool,
         idle_seconds: float = 0.2,
+        dag: str = "sales_forecast",
     ) -> None:
         self.project = project
         self.home = home
+        self.dag = dag
         self._year_end = year_end
         self._scheduled = scheduled
         self._keep = keep
@@ -160,6 +164,7 @@ class Stack:
         self.processes.until("the sandbox", lambda: answers(f"{self.endpoint_url}/health"), 60)
         say(f"sandbox AWS at {self.endpoint_url}; loading a year of sample sales up to {self._year_end}")
         self._load_sample()
+        self._load_own_tables()
         self.processes.wait("migrate")
         say(f"starting Airflow at http://127.0.0.1:{port}")
         self._start_airflow(port)
@@ -196,13 +201,13 @@ class Stack:
         self.processes.until("Airflow", lambda: self.api.healthy(components), 180, pause=0.5)
         if not self.api.exists(f"/pools/{_POOL['name']}"):
             self.api.post("/pools", _POOL)
-        self.processes.until("the DAG sales_forecast", self._dag_is_known, 120, pause=0.5)
+        self.processes.until(f"the DAG {self.dag}", self._dag_is_known, 120, pause=0.5)
 
     def _dag_is_known(self) -> bool:
         errors = self.api.get("/importErrors")["import_errors"]
         if errors:
             raise StackError(f"Airflow can not import {errors[0]['filename']}:\n{errors[0]['stack_trace']}")
-        return self.api.exists("/dags/sales_forecast")
+        return self.api.exists(f"/dags/{self.dag}")
 
     def _load_sample(self) -> None:
         from nightcast.sandbox.sample import load
@@ -224,6 +229,21 @@ class Stack:
             year_end=self._year_end,
         )
         s3.put_object(**mark, Body=wanted)
+
+    def _load_own_tables(self) -> None:
+        from nightcast.sandbox.own_tables import load_kept, tables_of
+
+        names = load_kept(
+            tables_of(self.project),
+            self.client("redshift-data"),
+            self.client("s3"),
+            bucket=BUCKET,
+            database=DATABASE,
+            workgroup_name=WORKGROUP,
+            iam_role=IAM_ROLE,
+        )
+        if names:
+            say(f"loaded your tables: {', '.join(names)}")
 
     def _environment(self, port: int) -> dict[str, str]:
         keys = self._secrets()

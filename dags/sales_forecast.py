@@ -33,7 +33,8 @@ makes one run for each day, each with artifacts of its own.
 **When it fails**: a refused statement shows Redshift's message and the statement's id in the unload task's
 log; correct the SQL in `include/sql/sales_forecast/` and clear the task. `returned no rows` means that the
 period's sales are not loaded yet. Records that can not be read are left out and stand in `rejected/`; too many of
-them fail the run. A failed run leaves no predictions visible.
+them fail the run. A failed run leaves no predictions visible. Where `measure_accuracy` alone has failed, the predictions
+are published all the same: mend the cause, then clear that task with those behind it.
 """  # noqa: E501 -- table rows of Markdown can not be broken
 
 with forecast_dag(

@@ -49,8 +49,8 @@ _OPTIONAL = ("nightcast.compute.dask_cluster",)
 def preload(arguments: Sequence[str] | None = None) -> int:
     """Import all that a run's tasks may need, if this process forks tasks.
 
-    Importing starts nothing: no connection, no file, and no thread but those of OpenBLAS, which ends them before each
-    fork and starts them again when there is something to compute.
+    Importing opens no connection and no file. It starts the threads of OpenBLAS, which ends them before each fork and
+    starts them again when there is something to compute, and one of pyarrow's allocator, which follows forks, too.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from nightcast.operators.champion import FindChampionOperator
 from nightcast.operators.promote import PromoteModelOperator
 from nightcast.registry.keys import PromotionKey
 from nightcast.registry.model_registry import ModelRegistry
-from registry_entries import NAME, entry
+from registry_entries import NAME, entry, put_model
 
 PERIOD_END = date(2009, 1, 1)
 
@@ -180,10 +180,12 @@ def test_the_champion_is_the_one_as_of_the_end_of_the_period(run):
     run.registry.promote(entry("2009-01-02"))
     assert run.find_champion()[0]["champion"] is None
     run.registry.promote(entry("2008-12-31"))
+    put_model(run.storage, entry("2008-12-31").model)
     found, pushed = run.find_champion()
     assert found["champion"] == json.loads(entry("2008-12-31").to_bytes())
     assert pushed["model"] == entry("2008-12-31").model
     run.registry.promote(entry("2009-01-01", "another"))
+    put_model(run.storage, entry("2009-01-01", "another").model)
     found, _ = run.find_champion()
     assert found["champion"]["runKey"] == "another"
     assert run.storage.read_artifact(found["registryEntry"]) == entry("2009-01-01", "another").to_bytes()

@@ -23,6 +23,9 @@ _FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS, _LOOK_SECONDS, _TELL_SECONDS = 1.0, 10.0, 60.0
 # A task that waits longer than this gives its worker slot away, for the run before may need it.
 PATIENCE = timedelta(seconds=45)
+# How long it stays away. Longer than a supervisor may take to tell the scheduler that its task's process has ended
+# (`[workers] min_heartbeat_interval`, 5 s): a task that is queued again by then is taken for one that died.
+AWAY = timedelta(seconds=20)
 _LIMIT = timedelta(hours=1)
 
 
@@ -78,7 +81,7 @@ def let_previous_go_first(
     limit
         How long at most, an hour by default; from then on the run goes on with a warning.
     patience
-        How long the task keeps its worker slot, and its slot in a pool; it comes back after half as long.
+        How long the task keeps its worker slot, and its slot in a pool; it comes back after `AWAY`.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def let_previous_go_first(
             return False
         if now >= patience.total_seconds():
             log.info("the run of %s has still not ended %s: looking again later", logical_date, task_id)
-            raise AirflowRescheduleException(datetime.now(UTC) + patience / 2)  # type: ignore[no-untyped-call]
+            raise AirflowRescheduleException(datetime.now(UTC) + AWAY)  # type: ignore[no-untyped-call]
         if now - told >= _TELL_SECONDS:
             log.info("waiting for the run of %s, the period before, to end %s", logical_date, task_id)
             told = now

@@ -272,6 +272,8 @@ class Stack:
             "SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": str(self._idle_seconds),
             "DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
+            # A supervisor that looks while its task's process is just ending looks again so many seconds later.
+            "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         extra = {"endpoint_url": self.endpoint_url, "region_name": "us-east-1"}

@@ -63,7 +63,7 @@ bench: setup-dev ## the benchmarks, with their ratios
 	$(BIN)/python benchmarks/quality.py
 
 constraints: setup-dev ## resolve all requirements anew into constraints.txt
-	cat requirements.txt requirements-sandbox.txt requirements-dev.txt | grep -v '^-' > $(VENV)/all.in
+	cat requirements.txt requirements-sandbox.txt requirements-dev.txt docker/requirements*.txt | grep -v '^-' > $(VENV)/all.in
 	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--output-file $(VENV)/resolved.txt --upgrade $(VENV)/all.in
 	sed -e 's/\[[a-z0-9,_-]*\]//' $(VENV)/resolved.txt > constraints.txt

@@ -20,12 +20,12 @@ ENV PATH=/opt/venv/bin:$PATH \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/nightcast/plugins
 USER airflow
 
-FROM localexecutor AS celeryexecutor
-USER root
-RUN /opt/uv/bin/uv pip install --no-cache --quiet --compile-bytecode --python /opt/venv/bin/python -r docker/requirements-celery.txt
-USER airflow
-
 FROM localexecutor AS sandbox
 USER root
 RUN /opt/uv/bin/uv pip install --no-cache --quiet --compile-bytecode --python /opt/venv/bin/python -r requirements-sandbox.txt
+USER airflow
+
+FROM localexecutor AS celeryexecutor
+USER root
+RUN /opt/uv/bin/uv pip install --no-cache --quiet --compile-bytecode --python /opt/venv/bin/python -r docker/requirements-celery.txt
 USER airflow

@@ -42,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         from nightcast.sandbox.__main__ import main as serve
 
         # All addresses of the container; the compose file publishes the port on the host's loopback only.
-        return serve(["--host", "0.0.0.0", "--port", str(PORT), "--directory", str(DIRECTORY)])  # noqa: S104
+        where = ["--host", "0.0.0.0", "--port", str(PORT), "--directory", str(DIRECTORY)]  # noqa: S104
+        # Less than the container's limit, for the buckets are in memory, too.
+        return serve([*where, "--memory-limit", "1GB"])
     if command == "healthy":
         return 0 if answers(f"http://127.0.0.1:{PORT}/health") else 1
     return _sample()

@@ -140,7 +140,7 @@ class ComposeStack:
         found = self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"]
         return {task["task_id"]: task for task in found}
 
-    def wait_success(self, *run_ids: str, seconds: float = 300) -> None:
+    def wait_success(self, *run_ids: str, seconds: float = 600) -> None:
         """Wait until the runs have succeeded; a failed one fails the test, with its tasks and logs."""
 
         def succeeded() -> bool:
@@ -151,7 +151,7 @@ class ComposeStack:
 
         until(f"{run_ids} to succeed", succeeded, seconds, lambda: "\n".join(map(self._told, run_ids)))
 
-    def wait_task(self, run_id: str, task_id: str, *states: str, seconds: float = 180) -> None:
+    def wait_task(self, run_id: str, task_id: str, *states: str, seconds: float = 300) -> None:
         """Wait until a task of a run is in one of the states."""
         until(f"{task_id} to be {states}", lambda: self.tasks(run_id)[task_id]["state"] in states, seconds,
               lambda: self._told(run_id))  # fmt: skip

@@ -16,7 +16,7 @@ from compose_stack import DAG, SERVICES, until
 from docker_engine import run
 from nightcast.sandbox.account import DATABASE, WORKGROUP, client
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 ONE_SHOT = ("secrets", "migrate", "sample")
 TRAINING = "ml_model.train_model"
 # The sample's events, and three copies of each: 1.1 million training records in a year.
@@ -36,9 +36,10 @@ def period(before: int) -> dict[str, str]:
 def test_both_versions_of_compose_read_the_same(stack):
     stack.set(COMPOSE_PROFILES="celery,dask")
     found = {}
-    for stack.version in stack.commands:
+    for version in stack.commands:
+        stack.version = version
         services = yaml.safe_load(stack.compose("config"))["services"]
-        found[stack.version] = {
+        found[version] = {
             name: (service["image"], service.get("command"), sorted(service.get("environment", {}).items()))
             for name, service in services.items()
         }
@@ -74,7 +75,7 @@ def test_containers_are_held_to_what_they_need(stack):
 
 def test_a_run_by_rest_gives_predictions(stack):
     stack.api("PATCH", f"/dags/{DAG}", {"is_paused": False})
-    run_id = stack.trigger(**period(2))
+    run_id = stack.trigger(**period(2), learner="linear")
     stack.wait_success(run_id)
     s3 = client(stack.aws_url, "s3")
     [key] = [key for key in stack.published() if f"period={day(2)}/" in key]
@@ -95,7 +96,7 @@ def test_runs_outlive_the_kill_of_each_service(stack):
         stack.wait_task(runs[-1], "resolve_period", "running", "success")
         stack.kill(service)
         stack.wait_healthy(*SERVICES)
-    stack.wait_success(*runs, seconds=480)
+    stack.wait_success(*runs, seconds=900)
 
 
 def test_three_periods_are_backfilled(stack):
@@ -131,7 +132,7 @@ def test_a_run_outlives_a_killed_broker_and_a_killed_worker(stack):
     stack.kill("broker")
     stack.kill("celery-worker")
     stack.wait_healthy("broker", "celery-worker")
-    stack.wait_success(run_id, seconds=480)
+    stack.wait_success(run_id, seconds=900)
 
 
 def test_the_dask_workers_compute_a_large_datasource(stack):
@@ -150,7 +151,7 @@ def test_the_dask_workers_compute_a_large_datasource(stack):
     run_id = stack.trigger(**period(2), learner="linear", training_days=365, unload_parallel=True)
     stack.wait_task(run_id, TRAINING, "running", seconds=300)
     stack.kill("dask-worker")
-    stack.wait_success(run_id, seconds=480)
+    stack.wait_success(run_id, seconds=900)
     count = "lambda dask_scheduler: dask_scheduler.transition_counter"
     code = f"from distributed import Client; print(Client('tcp://127.0.0.1:8786').run_on_scheduler({count}))"
     assert int(stack.compose("exec", "-T", "dask-scheduler", "python", "-c", code)) > 20

@@ -79,8 +79,7 @@ def test_a_run_by_rest_gives_predictions(stack):
     stack.wait_success(run_id)
     s3 = client(stack.aws_url, "s3")
     [key] = [key for key in stack.published() if f"period={day(2)}/" in key]
-    document = json.loads(s3.get_object(Bucket="nightcast", Key=key)["Body"].read())
-    assert document["runId"] == run_id
+    assert run_id in s3.get_object(Bucket="nightcast", Key=key)["Body"].read().decode()
     listed = s3.list_objects_v2(Bucket="nightcast", Prefix=key.removesuffix("run.json") + "predictions/")["Contents"]
     [result] = [item["Key"] for item in listed if "/result/" in item["Key"]]
     text = gzip.decompress(s3.get_object(Bucket="nightcast", Key=result)["Body"].read()).decode()

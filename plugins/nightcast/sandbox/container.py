@@ -35,7 +35,6 @@ def main(arguments: list[str] | None = None) -> int:
     command = parser.parse_args(arguments).command
     if os.environ.get("NIGHTCAST_SANDBOX", "on") != "on":
         if command == "serve":
-            say("an AWS connection is given: no sandbox")
             _idle()
         return 0
     if command == "serve":
@@ -65,6 +64,7 @@ def _idle() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    say("an AWS connection is given: no sandbox")
     stop.wait()
 
 

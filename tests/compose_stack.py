@@ -152,9 +152,13 @@ class ComposeStack:
         until(f"{run_ids} to succeed", succeeded, seconds, lambda: "\n".join(map(self._told, run_ids)))
 
     def wait_task(self, run_id: str, task_id: str, *states: str, seconds: float = 300) -> None:
-        """Wait until a task of a run is in one of the states."""
-        until(f"{task_id} to be {states}", lambda: self.tasks(run_id)[task_id]["state"] in states, seconds,
-              lambda: self._told(run_id))  # fmt: skip
+        """Wait until a task of a run is in one of the states; a failed run fails the test."""
+
+        def there() -> bool:
+            assert self.runs()[run_id] != "failed", self._told(run_id)
+            return self.tasks(run_id)[task_id]["state"] in states
+
+        until(f"{task_id} to be {states}", there, seconds, lambda: self._told(run_id))
 
     def _told(self, run_id: str) -> str:
         tasks = {name: (task["state"], task["try_number"]) for name, task in self.tasks(run_id).items()}

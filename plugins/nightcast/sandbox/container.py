@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         # All addresses of the container; the compose file publishes the port on the host's loopback only.
         where = ["--host", "0.0.0.0", "--port", str(PORT), "--directory", str(DIRECTORY)]  # noqa: S104
         # Less than the container's limit, for the buckets are in memory, too.
-        return serve([*where, "--memory-limit", "1GB"])
+        return serve([*where, "--memory-limit", "2GB"])
     if command == "healthy":
         return 0 if answers(f"http://127.0.0.1:{PORT}/health") else 1
     return _sample()

@@ -51,7 +51,7 @@ class Sandbox:
     ----------
     directory
         Where warehouse and buckets are kept between runs; created when needed. What a request has written is
-        there before the request is answered, so a sandbox that is killed loses nothing. None: all in memory.
+        there before the request is answered, so that a kill loses no key and no row. None: all in memory.
     port
         0 takes a free one.
     host

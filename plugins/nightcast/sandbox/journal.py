@@ -63,8 +63,8 @@ class BucketJournal:
 
 
 def _keys_by_bucket() -> dict[str, dict[str, FakeKey]]:
-    # Lists first: other requests change the buckets meanwhile. dict's own items, for moto's take ten times as long, and a
-    # year of runs leaves some ten thousand keys.
+    # Lists first: other requests change the buckets meanwhile. dict's own items, for moto's take ten times as long, and
+    # a year of runs leaves some ten thousand keys.
     found: dict[str, dict[str, FakeKey]] = {}
     for name, bucket in list(s3_backend().buckets.items()):
         versions = list(dict.items(bucket.keys))

@@ -9,10 +9,10 @@ DAG    ?= sales_forecast
 RUNS   ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up load backfill test lint types unit e2e browser format bench constraints clean
+.PHONY: help setup setup-dev run up load backfill test lint types unit e2e browser test-compose format bench constraints clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.sandbox ## install Nightcast and its sandbox into .venv
 
@@ -45,10 +45,13 @@ types: setup-dev ## mypy, strict on the stage packages
 	$(BIN)/mypy
 
 unit: setup-dev ## the fast tests, with coverage
-	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --ignore=tests/end_to_end --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --ignore=tests/end_to_end --ignore=tests/compose --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: setup-dev ## the pipeline through dag.test() and through a real scheduler
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile tests/end_to_end
+
+test-compose: setup-dev ## docker-compose.yaml, run: needs Docker, or root on Debian to install it; 20 minutes
+	NIGHTCAST_TEST_COMPOSE=1 $(BIN)/pytest -x --numprocesses 0 --durations=0 --durations-min=5 -v tests/compose
 
 format: setup-dev ## let ruff and sqlfluff format the code
 	$(BIN)/ruff check --fix .
@@ -63,7 +66,7 @@ bench: setup-dev ## the benchmarks, with their ratios
 	$(BIN)/python benchmarks/quality.py
 
 constraints: setup-dev ## resolve all requirements anew into constraints.txt
-	cat requirements.txt requirements-sandbox.txt requirements-dev.txt | grep -v '^-' > $(VENV)/all.in
+	cat requirements.txt requirements-sandbox.txt requirements-dev.txt docker/requirements*.txt | grep -v '^-' > $(VENV)/all.in
 	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--output-file $(VENV)/resolved.txt --upgrade $(VENV)/all.in
 	sed -e 's/\[[a-z0-9,_-]*\]//' $(VENV)/resolved.txt > constraints.txt

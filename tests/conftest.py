@@ -41,8 +41,8 @@ def sandbox():
     """A local AWS for the whole session, with the bucket ``nightcast``; Airflow's connections lead to it."""
     import json
 
+    from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
     from nightcast.sandbox.server import Sandbox
-    from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 
     with Sandbox() as server:
         extra = {"endpoint_url": server.endpoint_url, "region_name": "us-east-1"}

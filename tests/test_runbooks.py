@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("backfill.md", "operations.md", "aws.md", "new-pipeline.md")
+PAGES = ("backfill.md", "deployment.md", "operations.md", "aws.md", "new-pipeline.md")
 COMMAND = re.compile(r"airflow (?:backfill|dags|variables|connections) [^\n`]+")
 CALL = re.compile(r"`(GET|PUT|POST|DELETE) (/api/v2/[^`?]+)[^`]*`")
 

@@ -13,9 +13,10 @@ import pytest
 
 from dag_runs import DagRuns
 from nightcast.operators.base import storage_of
+from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 from nightcast.sandbox.backfill import Backfill, BackfillRequest
 from nightcast.sandbox.processes import StackError
-from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP, Stack
+from nightcast.sandbox.stack import Stack
 
 pytestmark = pytest.mark.timeout(480)
 DAG = "sales_forecast"

@@ -11,7 +11,7 @@ from datetime import date
 
 import pytest
 
-from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
+from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 
 pytestmark = pytest.mark.timeout(300)
 

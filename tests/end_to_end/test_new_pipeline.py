@@ -15,8 +15,8 @@ import pytest
 from dag_runs import DagRuns
 from nightcast.cli import main
 from nightcast.operators.base import storage_of
+from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 from nightcast.sandbox.own_tables import keep, load_kept
-from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 
 pytestmark = pytest.mark.timeout(300)
 WHERE = {"bucket": BUCKET, "database": DATABASE, "workgroup_name": WORKGROUP, "iam_role": IAM_ROLE}

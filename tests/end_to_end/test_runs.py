@@ -15,7 +15,7 @@ from dag_runs import DagRuns
 from nightcast.operators.base import storage_of
 from nightcast.registry.model_registry import ModelRegistry
 from nightcast.report.summary import run_summary
-from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
+from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 
 TRAINING = {"create_schema", "compute_insights", "train_model", "evaluate_model", "compare_models", "promote"}
 pytestmark = pytest.mark.timeout(300)

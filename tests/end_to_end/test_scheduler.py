@@ -11,8 +11,9 @@ from datetime import date
 import psutil
 import pytest
 
+from nightcast.sandbox.account import BUCKET
 from nightcast.sandbox.commands import DAG
-from nightcast.sandbox.stack import BUCKET, Stack
+from nightcast.sandbox.stack import Stack
 
 pytestmark = pytest.mark.timeout(480)
 LAST = date(2008, 12, 31)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 from nightcast.sandbox.own_tables import OwnTableError, keep, load_kept, main
 from nightcast.sandbox.sample_load import SampleError
-from nightcast.sandbox.stack import BUCKET, DATABASE, IAM_ROLE, WORKGROUP
 
 WHERE = {"bucket": BUCKET, "database": DATABASE, "workgroup_name": WORKGROUP, "iam_role": IAM_ROLE}
 LINES = 'Shop|sold_at|amount|members|note\n1|2024-03-01 10:00:00|2.50|true|5" pipe\n2|2024-03-02 11:00:00|1|false|\n'

@@ -131,6 +131,39 @@ def test_warehouse_and_buckets_survive_an_orderly_stop(start_process, api_at, tm
         assert process.wait(30) == 0
 
 
+def test_a_killed_sandbox_has_what_it_had_answered(start_process, api_at, tmp_path):
+    folder = tmp_path / "kept"
+    with start_process("--directory", str(folder)) as (url, process):
+        s3 = client("s3", url)
+        for bucket in ("kept", "dropped"):
+            s3.create_bucket(Bucket=bucket)
+        for key, body in (("same", b"1"), ("changed", b"1"), ("removed", b"1")):
+            s3.put_object(Bucket="kept", Key=key, Body=body, Metadata={"period": "2008-12"})
+        s3.put_object(Bucket="kept", Key="changed", Body=b"2")
+        s3.delete_objects(Bucket="kept", Delete={"Objects": [{"Key": "removed"}]})
+        upload = s3.create_multipart_upload(Bucket="kept", Key="parts")["UploadId"]
+        part = s3.upload_part(Bucket="kept", Key="parts", UploadId=upload, PartNumber=1, Body=b"3")
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        s3.complete_multipart_upload(Bucket="kept", Key="parts", UploadId=upload, MultipartUpload=parts)
+        s3.delete_bucket(Bucket="dropped")
+        api_at(client("redshift-data", url)).ok("create table kept as select 7 as a")
+        process.kill()
+        process.wait(30)
+    with (folder / "buckets" / "journal.jsonl").open("a") as journal:
+        journal.write('{"change": "key", "buck')  # the write that the kill has interrupted
+    for _ in range(2):  # what was found is found again after a second kill
+        with start_process("--directory", str(folder)) as (url, process):
+            s3 = client("s3", url)
+            assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["kept"]
+            keys = [item["Key"] for item in s3.list_objects_v2(Bucket="kept")["Contents"]]
+            bodies = {key: s3.get_object(Bucket="kept", Key=key)["Body"].read() for key in keys}
+            assert bodies == {"same": b"1", "changed": b"2", "parts": b"3"}
+            assert s3.head_object(Bucket="kept", Key="same")["Metadata"] == {"period": "2008-12"}
+            assert api_at(client("redshift-data", url)).rows("select a from kept") == [(7,)]
+            process.kill()
+            process.wait(30)
+
+
 def test_damaged_buckets_are_named(tmp_path):
     from nightcast.sandbox.persistence import load_buckets
 

@@ -16,7 +16,8 @@ from nightcast.sandbox.server import Sandbox
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then stop in order; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m nightcast.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; 0, the default, takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--directory", type=Path, help="keeps warehouse and buckets there; default: in memory")
     parser.add_argument("--slices", type=int, default=2, help="files that a parallel UNLOAD writes (default: 2)")
     parser.add_argument("--database", default="dev", help="name of the database (default: dev)")
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         sandbox = Sandbox(
             options.directory,
             port=options.port,
+            host=options.host,
             slices=options.slices,
             database=options.database,
             s3_endpoint=options.s3_endpoint,

@@ -16,9 +16,10 @@ from nightcast.errors import NightcastError
 from nightcast.period import PeriodLength
 from nightcast.report.accuracy_files import read_rows, summary_table
 from nightcast.report.summary import copy_run, run_summary
+from nightcast.sandbox.account import BUCKET
 from nightcast.sandbox.backfill import Backfill, BackfillRequest
 from nightcast.sandbox.processes import StackError
-from nightcast.sandbox.stack import BUCKET, Stack, say
+from nightcast.sandbox.stack import Stack, say
 from nightcast.storage import Storage
 
 DAG = "sales_forecast"

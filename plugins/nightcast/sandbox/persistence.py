@@ -1,4 +1,4 @@
-"""Buckets on disk between two runs: written at an orderly stop, read at the start.
+"""Buckets on disk between two runs: written at an orderly stop, read at the start with what a journal adds.
 
 Kept: buckets with region, versioning, policy, tags and default encryption; of each key its last version with
 bytes, metadata, tags, storage class, encryption, checksum, ETag and date. Everything else of S3 (older versions,
@@ -19,6 +19,7 @@ from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
 
 from nightcast.errors import StorageError
 
+JOURNAL = "journal.jsonl"
 _KEY_FACTS = (
     "encryption", "kms_key_id", "bucket_key_enabled", "checksum_algorithm", "checksum_value", "checksum_type",
     "website_redirect_location",
@@ -29,11 +30,6 @@ def s3_backend() -> S3Backend:
     """moto's S3 of this process."""
     backend: S3Backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
     return backend
-
-
-def unsaved(directory: Path) -> Path:
-    """The file that lies in a sandbox's folder from its start until an orderly stop has saved the buckets."""
-    return directory / "unsaved"
 
 
 def save_buckets(directory: Path) -> None:
@@ -48,8 +44,8 @@ def save_buckets(directory: Path) -> None:
         for key in bucket.keys.values():
             if isinstance(key, FakeKey):
                 number += 1
-                keys.append(_save_key(key, fresh / f"{number:08d}"))
-        buckets.append(_bucket_facts(bucket) | {"keys": keys})
+                keys.append(save_key(key, fresh / f"{number:08d}"))
+        buckets.append(bucket_facts(bucket) | {"keys": keys})
     (fresh / "index.json").write_text(json.dumps({"format": 1, "buckets": buckets}))
     shutil.rmtree(old, ignore_errors=True)
     if directory.exists():
@@ -58,7 +54,8 @@ def save_buckets(directory: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _bucket_facts(bucket: FakeBucket) -> dict[str, Any]:
+def bucket_facts(bucket: FakeBucket) -> dict[str, Any]:
+    """What is kept of a bucket beside its keys."""
     return {
         "name": bucket.name,
         "region": bucket.region_name,
@@ -70,7 +67,8 @@ def _bucket_facts(bucket: FakeBucket) -> dict[str, Any]:
     }
 
 
-def _save_key(key: FakeKey, path: Path) -> dict[str, Any]:
+def save_key(key: FakeKey, path: Path) -> dict[str, Any]:
+    """Write a key's bytes to ``path``; returns what else is kept of it."""
     with key.lock, path.open("wb") as file:
         key._value_buffer.seek(0)
         shutil.copyfileobj(key._value_buffer, file, 1 << 20)
@@ -108,12 +106,32 @@ def load_buckets(directory: Path) -> None:
         index = json.loads((directory / "index.json").read_text())
         if index["format"] != 1:
             raise ValueError(f"format {index['format']}")
-        for facts in index["buckets"]:
+        for facts in with_journal(index["buckets"], directory):
             _load_bucket(facts, directory)
     except (OSError, ValueError, KeyError) as error:
         raise StorageError(
             f"the sandbox's buckets in {directory} can not be read ({error!r}); remove the folder to start empty"
         ) from error
+
+
+def with_journal(buckets: list[dict[str, Any]], directory: Path) -> list[dict[str, Any]]:
+    """The buckets of an index as the journal beside it leaves them; a last line without its end did not happen."""
+    path = directory / JOURNAL
+    if not path.exists():
+        return buckets
+    found = {facts["name"]: facts | {"keys": {key["name"]: key for key in facts["keys"]}} for facts in buckets}
+    for line in path.read_text().split("\n")[:-1]:
+        change = json.loads(line)
+        name = change["bucket"]
+        if change["change"] == "bucket":
+            found[name] = change["facts"] | {"keys": found.get(name, {"keys": {}})["keys"]}
+        elif change["change"] == "no bucket":
+            found.pop(name, None)
+        elif change["change"] == "key":
+            found[name]["keys"][change["facts"]["name"]] = change["facts"]
+        else:
+            found[name]["keys"].pop(change["key"], None)
+    return [facts | {"keys": list(facts["keys"].values())} for facts in found.values()]
 
 
 def _load_bucket(facts: dict[str, Any], directory: Path) -> None:

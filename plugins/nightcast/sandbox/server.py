@@ -1,4 +1,4 @@
-"""The sandbox's one process: an HTTP server on 127.0.0.1 for S3, STS, IAM and the Redshift Data API."""
+"""The sandbox's one process: an HTTP server for S3, STS, IAM and the Redshift Data API."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from nightcast.errors import StorageError
 from nightcast.sandbox.api_requests import ApiError
 from nightcast.sandbox.data_api import DataApi
+from nightcast.sandbox.journal import BucketJournal
 from nightcast.sandbox.metadata_api import MetadataApi
-from nightcast.sandbox.persistence import load_buckets, s3_backend, save_buckets, unsaved
+from nightcast.sandbox.persistence import load_buckets, s3_backend, save_buckets
 from nightcast.sandbox.runner import Runner
 from nightcast.sandbox.s3_access import S3Access
 from nightcast.sandbox.statements import StatementStore
@@ -49,9 +50,12 @@ class Sandbox:
     Parameters
     ----------
     directory
-        Where warehouse and buckets are kept between runs; created when needed. None: all in memory.
+        Where warehouse and buckets are kept between runs; created when needed. What a request has written is
+        there before the request is answered, so that a kill loses no key and no row. None: all in memory.
     port
-        Of 127.0.0.1; 0 takes a free one.
+        0 takes a free one.
+    host
+        The address that it listens on. It checks no signature, so others than 127.0.0.1 are for containers only.
     slices
         How many files a parallel UNLOAD writes at least.
     database
@@ -69,6 +73,7 @@ class Sandbox:
         directory: Path | str | None = None,
         *,
         port: int = 0,
+        host: str = "127.0.0.1",
         slices: int = 2,
         database: str = "dev",
         s3_endpoint: str | None = None,
@@ -78,18 +83,20 @@ class Sandbox:
     ) -> None:
         self._directory = Path(directory) if directory is not None else None
         self._port = port
+        self._host = host
         self._settings = WarehouseSettings(database, slices, threads, memory_limit)
         self._s3_endpoint = s3_endpoint
         self._page_rows = page_rows
         self._server: BaseWSGIServer | None = None
         self._warehouse: Warehouse | None = None
+        self._journal: BucketJournal | None = None
         self._runner: Runner | None = None
         self._clients: dict[str, S3Access] = {}
         self._clients_lock = threading.Lock()
 
     @property
     def endpoint_url(self) -> str:
-        """The address of all services, such as ``http://127.0.0.1:40123``."""
+        """The address of all services on this machine, such as ``http://127.0.0.1:40123``."""
         if self._server is None:
             raise RuntimeError("the sandbox is not started")
         return f"http://127.0.0.1:{self._server.port}"
@@ -118,13 +125,13 @@ class Sandbox:
         self._warehouse = Warehouse(self._warehouse_path(), self._settings)
         if self._directory is not None:
             load_buckets(self._directory / "buckets")
-            unsaved(self._directory).touch()
+            self._journal = BucketJournal(self._directory / "buckets")
         store = StatementStore()
         self._runner = Runner(self._warehouse, store, self._s3)
         self._api = DataApi(self._runner, store, self._page_rows)
         MetadataApi(self._warehouse, self._api)
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True, request_handler=_QuietHandler)
+        self._server = make_server(self._host, self._port, self._answer, threaded=True, request_handler=_QuietHandler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
         self._thread.start()
 
@@ -154,8 +161,7 @@ class Sandbox:
             self._thread.join()
             self._server.server_close()
             if self._directory is not None:
-                save_buckets(self._directory / "buckets")
-                unsaved(self._directory).unlink(missing_ok=True)
+                save_buckets(self._directory / "buckets")  # with tags and settings, and without a journal
         finally:
             self._close()
 
@@ -163,6 +169,7 @@ class Sandbox:
         """Let go of everything that start took, whether or not it got to its end."""
         self._server = None
         self._runner = None
+        self._journal = None
         for client in self._clients.values():
             client.close()
         self._clients.clear()
@@ -194,6 +201,8 @@ class Sandbox:
             health = {"status": "ok", "endpoint": self.endpoint_url, "database": self._settings.database}
             return _json(start_response, 200, health)
         answer: Iterable[bytes] = self._moto(environ, start_response)
+        if self._journal is not None and environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
+            self._journal.record()
         return answer
 
     def _answer_data_api(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

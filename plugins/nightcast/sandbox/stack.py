@@ -15,14 +15,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from nightcast.sandbox.account import BUCKET, DATABASE, IAM_ROLE, REGION, WORKGROUP, client, load_sample_until
 from nightcast.sandbox.airflow_api import AirflowApi
 from nightcast.sandbox.metadata_database import end_jobs
 from nightcast.sandbox.processes import Processes, StackError, free_port
 
-BUCKET = "nightcast"
-DATABASE = "dev"
-WORKGROUP = "nightcast"
-IAM_ROLE = "arn:aws:iam::123456789012:role/NightcastRedshift"
 _USER = "admin"
 _POOL = {
     "name": "redshift",
@@ -100,17 +97,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the sandbox."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            service,
-            config=Config(proxies={}),
-            endpoint_url=self.endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id="sandbox",
-            aws_secret_access_key="sandbox",  # noqa: S106 -- the sandbox checks no signature
-        )
+        return client(self.endpoint_url, service)
 
     def airflow(self, *arguments: str) -> list[str]:
         """The command line of an Airflow command."""
@@ -131,13 +118,8 @@ class Stack:
             raise StackError(f"another command is using {self.home}; wait for it, or stop it.") from error
 
     def _clean(self) -> None:
-        keep = self._keep
-        if keep and (self.home / "sandbox" / "unsaved").exists():
-            # What the metadata database says was made is no longer there.
-            say("the local AWS was killed before it could save its buckets: starting anew")
-            keep = False
         for name in ("airflow", "sandbox", "output"):
-            if not keep:
+            if not self._keep:
                 shutil.rmtree(self.home / name, ignore_errors=True)
             (self.home / name).mkdir(exist_ok=True)
 
@@ -163,7 +145,7 @@ class Stack:
         self.processes.start("migrate", self.airflow("db", "migrate"), self.environment)
         self.processes.until("the sandbox", lambda: answers(f"{self.endpoint_url}/health"), 60)
         say(f"sandbox AWS at {self.endpoint_url}; loading a year of sample sales up to {self._year_end}")
-        self._load_sample()
+        load_sample_until(self.endpoint_url, self._year_end)
         self._load_own_tables()
         self.processes.wait("migrate")
         say(f"starting Airflow at http://127.0.0.1:{port}")
@@ -208,27 +190,6 @@ class Stack:
         if errors:
             raise StackError(f"Airflow can not import {errors[0]['filename']}:\n{errors[0]['stack_trace']}")
         return self.api.exists(f"/dags/{self.dag}")
-
-    def _load_sample(self) -> None:
-        from nightcast.sandbox.sample import load
-
-        # The mark lies in the bucket: a sandbox that was killed has lost its buckets, and so the mark.
-        s3, mark = self.client("s3"), {"Bucket": BUCKET, "Key": "sample/year_end"}
-        wanted = self._year_end.isoformat().encode()
-        s3.create_bucket(Bucket=BUCKET)
-        kept = s3.list_objects_v2(Bucket=BUCKET, Prefix=mark["Key"]).get("KeyCount", 0)
-        if kept and s3.get_object(**mark)["Body"].read() == wanted:
-            return
-        load(
-            self.client("redshift-data"),
-            s3,
-            bucket=BUCKET,
-            database=DATABASE,
-            workgroup_name=WORKGROUP,
-            iam_role=IAM_ROLE,
-            year_end=self._year_end,
-        )
-        s3.put_object(**mark, Body=wanted)
 
     def _load_own_tables(self) -> None:
         from nightcast.sandbox.own_tables import load_kept, tables_of
@@ -276,7 +237,7 @@ class Stack:
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
-        extra = {"endpoint_url": self.endpoint_url, "region_name": "us-east-1"}
+        extra = {"endpoint_url": self.endpoint_url, "region_name": REGION}
         login = {"conn_type": "aws", "login": "sandbox", "password": "sandbox"}
         connections = {
             "AWS_DEFAULT": {**login, "extra": {**extra, "bucket": BUCKET, "prefix": "forecasts"}},

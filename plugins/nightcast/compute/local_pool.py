@@ -155,9 +155,12 @@ class _Pool:
             while pending:
                 yield self._first(sealed, pending)
             self._release()
-        finally:
+        except GeneratorExit:
+            # Not after an error: workers are ended then, and in Python 3.11 the executor's thread can not bear to tell
+            # the futures of what they have left undone, if these are cancelled.
             for task in pending:
                 task.future.cancel()
+            raise
 
     def _release(self) -> None:
         """Let workers give back what they have freed: what follows a pass may need the room in this process."""

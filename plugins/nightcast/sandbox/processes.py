@@ -109,6 +109,9 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            # The workers of a scheduler that was killed outlive it, and their title has overwritten the mark.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         self._running.clear()
         self.end_leftovers()
         for log in self._logs:

@@ -99,9 +99,7 @@ class Deployment:
                 self._client.execute_change_set(StackName=self.stack, ChangeSetName=plan.change_set)
             status = self._ended(lambda: self._status() or "")
             if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-                raise DeploymentError(
-                    f"the stack {self.stack} is {status}: {self._reason()}. Mend that, then deploy again."
-                )
+                raise self._failed(status, "deploy again")
         return self.outputs()
 
     def drop(self, plan: Plan) -> None:
@@ -133,9 +131,7 @@ class Deployment:
             self._client.delete_stack(StackName=self.stack)
         status = self._ended(lambda: self._status() or "DELETE_COMPLETE")
         if status != "DELETE_COMPLETE":
-            raise DeploymentError(
-                f"the stack {self.stack} is {status}: {self._reason()}. Mend that, then remove it again."
-            )
+            raise self._failed(status, "remove it again")
 
     def _planned(self, name: str, creates: bool) -> Plan:
         def described(**more: str) -> dict[str, Any]:
@@ -193,8 +189,8 @@ class Deployment:
             time.sleep(self._pause)
         return found
 
-    def _failed(self, status: str) -> DeploymentError:
-        return DeploymentError(f"the stack {self.stack} is {status}: {self._reason()}. Mend that, then try again.")
+    def _failed(self, status: str, then: str) -> DeploymentError:
+        return DeploymentError(f"the stack {self.stack} is {status}: {self._reason()}. Mend that, then {then}.")
 
     def _reason(self) -> str:
         """Why the last operation failed: its first event that says so."""

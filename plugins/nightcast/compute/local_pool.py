@@ -156,8 +156,8 @@ class _Pool:
                 yield self._first(sealed, pending)
             self._release()
         except GeneratorExit:
-            # Not after an error: workers are ended then, and in Python 3.11 the executor's thread can not bear to tell
-            # the futures of what they have left undone, if these are cancelled.
+            # Not after an error, which mostly ends the workers: in Python 3.11 the executor's thread can not bear to
+            # tell the futures of what they have left undone, if these are cancelled.
             for task in pending:
                 task.future.cancel()
             raise

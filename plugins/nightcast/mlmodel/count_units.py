@@ -52,10 +52,15 @@ class Name:
     kind: Kind
     axes: tuple[tuple[int, int], ...]
 
+    @property
+    def combinations(self) -> int:
+        """Of the pieces' codes."""
+        return math.prod(width for _, width in self.axes)
+
     def combined_codes(self, place: int) -> Ints:
         """The code of one piece in each combination; shape (combinations,)."""
         widths = [width for _, width in self.axes]
-        return np.arange(math.prod(widths)) // math.prod(widths[place + 1 :]) % widths[place]
+        return np.arange(self.combinations) // math.prod(widths[place + 1 :]) % widths[place]
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,8 @@ def combined(pieces: Sequence[OneHot]) -> Iterator[Unit]:
         codes = some[0].codes
         for piece in some[1:]:
             codes = codes * (piece.size + 1) + piece.codes
-        axes = tuple(map(axis, some))
-        yield Unit(Name(Kind.COMBINED, axes), codes, math.prod(width for _, width in axes))
+        name = Name(Kind.COMBINED, tuple(map(axis, some)))
+        yield Unit(name, codes, name.combinations)
 
 
 def _groups(widths: Sequence[int]) -> list[list[int]]:

@@ -101,7 +101,7 @@ class PairCounts:
                 self._blocks.add(start, start, self._rows(name, place, counts[:, None])[:, 0])
             for behind in range(place + 1, len(name.axes)):
                 spread = np.zeros((len(counts), name.axes[behind][1]), dtype=counts.dtype)
-                spread[np.arange(len(counts)), self._codes(name, behind, len(counts))] = counts
+                spread[np.arange(len(counts)), self._codes(name, behind)] = counts
                 self._add(start, name.axes[behind][0], self._rows(name, place, spread)[:, 1:])
 
     def _settle_pair(self, left: Name, right: Name, flat: Table) -> None:
@@ -124,22 +124,20 @@ class PairCounts:
             return self._lists[start].by_indicator(table, width - 1)
         if place == 0 and (name.kind is not Kind.COMBINED or len(name.axes) == 1):
             return table[1:]
-        codes = self._codes(name, place, len(table))
+        codes = self._codes(name, place)
         held = np.flatnonzero(codes > 0)
         return indicator_sums(table, held, codes[held] - 1, width - 1)
 
-    def _codes(self, name: Name, place: int, rows: int) -> Ints:
-        """The code of one piece by those of the unit."""
+    def _codes(self, name: Name, place: int) -> Ints:
+        """The code of one piece by those of the unit; not of its first piece, whose codes they are, unless combined."""
         if name.kind is Kind.COMBINED:
             return name.combined_codes(place)
-        if place == 0:
-            return np.arange(rows)
         return np.maximum(self._followers.codes(name.axes[0][0], name.axes[place][0]), 0)
 
     def _width(self, name: Name) -> int:
         if name.kind is Kind.LISTS:
             return self._lists[name.axes[0][0]].room
-        return len(name.combined_codes(0)) if name.kind is Kind.COMBINED else name.axes[0][1]
+        return name.combinations if name.kind is Kind.COMBINED else name.axes[0][1]
 
     def _units(self, pieces: Sequence[OneHot | ManyHot]) -> list[Unit]:
         single = [piece for piece in pieces if isinstance(piece, OneHot)]
@@ -163,16 +161,12 @@ class PairCounts:
 
     def _several(self, pieces: Sequence[ManyHot]) -> list[Unit]:
         listed = [piece for piece in pieces if _by_list(piece)]
-        known = {start: len(lists) for start, lists in self._lists.items()}
-        if any(
-            known.get(piece.start, 0) + piece.lists > self._lists[piece.start].room
-            for piece in listed
-            if piece.start in known
-        ):
+        wanted = {piece.start: len(self._lists.get(piece.start, ())) + piece.lists for piece in listed}
+        if any(wanted[start] > lists.room for start, lists in self._lists.items() if start in wanted):
             self.settle()
-        for piece in listed:
-            if piece.start not in self._lists:
-                self._lists[piece.start] = ListNumbers(_room(known.get(piece.start, 0) + piece.lists))
+        for start, lists in wanted.items():
+            if start not in self._lists:
+                self._lists[start] = ListNumbers(_room(lists))
         return [self._unit(piece) for piece in pieces]
 
     def _unit(self, piece: ManyHot) -> Unit:

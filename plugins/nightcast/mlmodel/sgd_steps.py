@@ -79,6 +79,7 @@ class Steps:
         self._last, self._bounds = np.zeros(width), np.zeros(width)
         self._steps = np.repeat(_UNIT_STEP * np.array(self.rates), len(self.start))
         self._paces = (np.ones(width) if self.paces is None else self.paces)[:, None]
+        self._l2 = np.broadcast_to(self.penalty.l2, width)[:, None] if np.any(self.penalty.l2) else None
         self._marks, self._places = np.zeros(width, dtype=np.bool_), np.zeros(width, dtype=np.int32)
         self._ones = np.ones(0)
         # Indicators of a record pull together; numbers, about their means, mostly do not.
@@ -168,16 +169,16 @@ class Steps:
 
     def _penalise(self, after: Floats, sizes: Floats, rows: Ints | slice, touched: Bools) -> None:
         """Shrink the weights that the records touch, for all records since they were touched last; in place."""
-        l1, l2 = self.penalty.l1, self.penalty.l2
-        if not (l1 or np.any(l2)):
+        l1, l2 = self.penalty.l1, self._l2
+        if l2 is None and not l1:
             return
         last = self._last[rows]
         elapsed = np.where(touched, self.records - last, 0.0)
         elapsed[-1] = 0.0
         self._last[rows] = np.where(touched, self.records, last)
         amounts = sizes * elapsed[:, None]
-        if np.any(l2):
-            after /= 1.0 + (l2 if isinstance(l2, float) else l2[rows][:, None]) * amounts
+        if l2 is not None:
+            after /= 1.0 + l2[rows] * amounts
         if l1:
             after[:] = np.sign(after) * np.maximum(np.abs(after) - l1 * amounts, 0.0)
 

@@ -78,7 +78,7 @@ def run(project: Path, dag: str = DAG, day: date | None = None) -> int:
         conf = {"period_start": period.start.isoformat(), "period_end": period.end.isoformat()}
         say(f"running {dag} for the sales period {period.label}")
         started = stack.api.post(f"/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
-        ok = _follow(stack, [started["dag_run_id"]])
+        ok = _follow(stack, started["dag_run_id"])
         say("")
         if ok:
             _show(stack, _runs_published(stack, {period.label}))
@@ -141,27 +141,25 @@ def _labels(length: PeriodLength, request: BackfillRequest) -> set[str]:
     return {length.holding(day).label for day in days if length.holding(day).start == day}
 
 
-def _follow(stack: Stack, run_ids: list[str]) -> bool:
-    """Print each task's end until all runs have ended; returns whether all succeeded."""
-    begun, seen, states = time.monotonic(), set[tuple[str, str]](), dict.fromkeys(run_ids, "queued")
-    several = len(run_ids) > 1
-    while not all(state in _ENDED for state in states.values()):
+def _follow(stack: Stack, run_id: str) -> bool:
+    """Print each task's end until the run has ended; returns whether it succeeded."""
+    begun, seen, state = time.monotonic(), set[str](), "queued"
+    while state not in _ENDED:
         stack.processes.check()
-        for run_id in [name for name, state in states.items() if state not in _ENDED]:
-            states[run_id] = stack.api.get(f"/dags/{stack.dag}/dagRuns/{run_id}")["state"]
-            for task in _ended_tasks(stack, run_id):
-                if (run_id, task["task_id"]) in seen:
-                    continue
-                seen.add((run_id, task["task_id"]))
-                name = f"{run_id[:26]}  {task['task_id']}" if several else task["task_id"]
-                say(
-                    f"  {time.monotonic() - begun:6.1f} s  {name:<34} {task['state']}{_stage_time(stack, run_id, task)}"
-                )
-                if task["state"] == "failed":
-                    say(stack.log_tail(stack.dag, run_id, task["task_id"]))
+        state = stack.api.get(f"/dags/{stack.dag}/dagRuns/{run_id}")["state"]
+        for task in _ended_tasks(stack, run_id):
+            name = task["task_id"]
+            if name in seen:
+                continue
+            seen.add(name)
+            took = _stage_time(stack, run_id, task)
+            say(f"  {time.monotonic() - begun:6.1f} s  {name:<34} {task['state']}{took}")
+            if task["state"] == "failed":
+                say(stack.log_tail(stack.dag, run_id, name))
         time.sleep(0.5)
-    say(f"{sum(s == 'success' for s in states.values())} of {len(states)} runs succeeded")
-    return all(state == "success" for state in states.values())
+    succeeded = state == "success"
+    say("the run succeeded" if succeeded else "the run failed")
+    return succeeded
 
 
 def _ended_tasks(stack: Stack, run_id: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from nightcast.errors import NightcastError
-from nightcast.sandbox.sample_load import TABLES, run_transaction
+from nightcast.sandbox.sample_load import TABLES, replace_by_copy, run_transaction
 
 _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,126}")
 _DELIMITERS = ",|\t;"
@@ -46,11 +46,7 @@ class OwnTable:
 
     def statements(self, address: str, iam_role: str) -> list[str]:
         """DROP, CREATE and COPY."""
-        return [
-            f"drop table if exists {self.name}",
-            f"create table {self.name} ({self.columns})",
-            f"copy {self.name} from '{address}' iam_role '{iam_role}' {self.copy}",
-        ]
+        return replace_by_copy(self.name, self.columns, address, iam_role, self.copy)
 
 
 def keep(folder: Path, name: str, file: Path, *, columns: str | None = None, delimiter: str | None = None) -> OwnTable:

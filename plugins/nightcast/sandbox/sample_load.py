@@ -91,17 +91,32 @@ def upload(s3_client: Any, bucket: str, tables: Mapping[str, pa.Table]) -> dict[
 
 
 def load_statements(addresses: Mapping[str, str], iam_role: str) -> list[str]:
-    """DROP, CREATE and COPY of each table."""
-    quoted_role = iam_role.replace("'", "''")
-    role = "default" if iam_role == "default" else f"'{quoted_role}'"
+    """DROP, CREATE and COPY of each table of the sample."""
     statements = []
     for name, address in addresses.items():
-        statements += [
-            f"drop table if exists {name}",
-            f"create table {name} ({TABLES[name]}\n)",
-            f"copy {name} from '{address}' iam_role {role} csv gzip ignoreheader 1",
-        ]
+        statements += replace_by_copy(name, f"{TABLES[name]}\n", address, iam_role, "csv gzip ignoreheader 1")
     return statements
+
+
+def replace_by_copy(table: str, columns: str, address: str, iam_role: str, options: str) -> list[str]:
+    """DROP, CREATE and COPY of a table.
+
+    Parameters
+    ----------
+    columns
+        As they stand in CREATE TABLE.
+    iam_role
+        Its ARN, or ``default``.
+    options
+        Of COPY.
+    """
+    quoted_role = iam_role.replace("'", "''")
+    role = "default" if iam_role == "default" else f"'{quoted_role}'"
+    return [
+        f"drop table if exists {table}",
+        f"create table {table} ({columns})",
+        f"copy {table} from '{address}' iam_role {role} {options}",
+    ]
 
 
 def run_transaction(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nightcast.mlmodel import class_chunks
-from nightcast.mlmodel.class_chunks import Chunk, MatrixChunk, PieceChunk, SparseChunk, compact, products, split
-from nightcast.recipe.pieces import centered, to_csr
+from nightcast.mlmodel.class_chunks import Chunk, MatrixChunk, PieceChunk, SparseChunk, compact, joined, products, split
+from nightcast.recipe.pieces import ManyHot, centered, to_csr
 from random_pieces import number_centers, random_pieces
 
 KINDS = ["o", "d", "m", "odmt", "ddoo"]
@@ -48,6 +48,24 @@ def test_weighted_products_are_those_of_the_matrix(kinds: str) -> None:
     # Of several chunks, of whatever form, the sums.
     found = np.triu(products([(chunk, weights) for chunk in chunks], matrix.shape[1]))
     np.testing.assert_allclose(found, 3 * expected, rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("kinds", KINDS)
+def test_joined_chunks_are_the_records_in_order(kinds: str) -> None:
+    whole = same_records(kinds)[0]
+    assert isinstance(whole, PieceChunk)
+    # The one in between has lists of its own numbering, as taken leaves those out that no record has.
+    found = joined([whole.taken(np.arange(begin, end)) for begin, end in ((0, 9), (9, 10), (10, 70))])
+    np.testing.assert_array_equal(found.targets, whole.targets)
+    assert [(piece.start, piece.size) for piece in found.pieces] == [
+        (piece.start, piece.size) for piece in whole.pieces
+    ]
+    difference = to_csr(found.pieces, 70, found.features) != to_csr(whole.pieces, 70, whole.features)
+    assert difference.nnz == 0
+    for piece in found.pieces:
+        if isinstance(piece, ManyHot):
+            lists = {tuple(some) for some in np.split(piece.list_members, piece.list_offsets[1:-1])}
+            assert len(lists) == piece.lists  # each once, however many chunks have it
 
 
 @pytest.mark.parametrize(("cells", "form"), [(10**9, MatrixChunk), (0, SparseChunk)])

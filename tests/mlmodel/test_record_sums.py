@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nightcast.mlmodel.class_chunks import PieceChunk
 from nightcast.mlmodel.gram import Gram
-from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.mlmodel.record_sums import PieceSums, RecordSums
 from nightcast.recipe.pieces import centered, to_csr
 from random_pieces import number_centers, random_pieces
 
@@ -18,17 +19,20 @@ def test_sums_are_those_of_the_matrix_and_of_its_pieces(kinds: str, records: int
     centers = number_centers(pieces, features)
     matrix = to_csr(centered(pieces, centers), records, features)
     targets = np.random.default_rng(2).normal(size=records)
-    found, dense = RecordSums(matrix, targets), matrix.toarray()
+    dense = matrix.toarray()
     direction = np.random.default_rng(4).normal(size=features)
-    for ours, expected in [
-        (found.with_target, dense.T @ targets),
-        (found.sums, dense.sum(axis=0)),
-        (found.diagonal, (dense**2).sum(axis=0)),
-        (found.times(direction), dense.T @ (dense @ direction)),
-        (found.products(), dense.T @ dense),
-    ]:
-        assert ours.dtype == np.float64
-        np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-9)
+    found = RecordSums(matrix, targets)
+    for sums in (found, PieceSums(PieceChunk(centered(pieces, centers), targets, features))):
+        for ours, expected in [
+            (sums.with_target, dense.T @ targets),
+            (sums.sums, dense.sum(axis=0)),
+            (sums.diagonal, (dense**2).sum(axis=0)),
+            (sums.times(direction), dense.T @ (dense @ direction)),
+            (np.triu(sums.products()), np.triu(dense.T @ dense)),
+            (sums.scores(direction), dense @ direction),
+        ]:
+            assert ours.dtype == np.float64
+            np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-9)
     streamed = Gram(centers)
     streamed.add(pieces, targets)
     np.testing.assert_allclose(streamed.with_target, found.with_target, atol=1e-9)

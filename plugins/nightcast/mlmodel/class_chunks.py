@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints
 from nightcast.mlmodel.gram import Gram
-from nightcast.recipe.pieces import Dense, Piece, column_sums, linear_scores, to_csr, vertical
+from nightcast.mlmodel.list_numbers import ListNumbers
+from nightcast.recipe.pieces import Dense, ManyHot, OneHot, Piece, column_sums, linear_scores, to_csr, vertical
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -142,6 +143,27 @@ class SparseChunk:
     def squared_sums(self, factors: Floats) -> Floats:
         """See `Chunk`."""
         return np.ascontiguousarray(np.asarray(self.columns.power(2) @ np.ascontiguousarray(factors.T)).T)
+
+
+def joined(chunks: Sequence[PieceChunk]) -> PieceChunk:
+    """The records of at least one chunk, in order, as one: many small ones take their time by number, not by size."""
+    pieces = [_joined(parts) for parts in zip(*(chunk.pieces for chunk in chunks), strict=True)]
+    return PieceChunk(pieces, np.concatenate([chunk.targets for chunk in chunks]), chunks[0].features)
+
+
+def _joined(parts: Sequence[Piece]) -> Piece:
+    """Pieces of the same columns."""
+    first = parts[0]
+    numbers = [part.values for part in parts if isinstance(part, Dense)]
+    if numbers:
+        return Dense(first.start, np.concatenate(numbers))
+    codes = [part.codes for part in parts if isinstance(part, OneHot)]
+    if codes:
+        return OneHot(first.start, first.size, np.concatenate(codes))
+    texts = [part for part in parts if isinstance(part, ManyHot)]
+    lists = ListNumbers(sum(part.lists for part in texts))
+    of_records = np.concatenate([lists.numbers(part)[part.codes] for part in texts])
+    return replace(lists.piece(first.size), start=first.start, codes=of_records)
 
 
 def split(chunk: PieceChunk, outputs: int) -> list[PieceChunk]:

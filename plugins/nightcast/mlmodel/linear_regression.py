@@ -35,7 +35,7 @@ from nightcast.recipe.featurizer import Featurizer
 _LEAST_RECORDS = 2
 # Shares of the right side that may be left of a solution, in the choice's last look and at the end. Of sums over very
 # many records a descent takes long, and what is left is far below what these records tell.
-_EXACT, _SUMMED = (1e-8, 1e-10), (1e-6, 1e-8)
+_EXACT, _SUMMED = (1e-8, 1e-10), (1e-5, 1e-7)
 
 
 def fit_regression(

@@ -35,17 +35,17 @@ class ListNumbers:
 
     def by_indicator(self, table: Table, size: int) -> Table:
         """Sums over lists, one row a list, as sums over the indicators that lists set: shape (size, columns)."""
-        piece = self._piece(size)
+        piece = self.piece(size)
         return indicator_sums(table, piece.owners, piece.members, size)
 
     def own_pairs(self, counts: Table, size: int) -> Table:
         """Sums over lists as sums over pairs of indicators that a list sets: shape (size, size)."""
         table = np.zeros((size + 1) ** 2, dtype=counts.dtype)
-        count_own_members(table, self._piece(size), counts[: len(self)])
+        count_own_members(table, self.piece(size), counts[: len(self)])
         return mirrored(table, size + 1)[1:, 1:]
 
-    def _piece(self, size: int) -> ManyHot:
-        """Each list as the features of one record."""
+    def piece(self, size: int) -> ManyHot:
+        """Each list as the features of one record, from column 0 on."""
         members = np.frombuffer(b"".join(self.known), dtype=np.int64)
         ends = np.cumsum([0, *(len(content) // members.itemsize for content in self.known)])
         return ManyHot(0, size, np.arange(len(self)), ends, members)

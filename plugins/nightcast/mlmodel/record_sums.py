@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -72,46 +71,43 @@ class PieceSums:
 
     Parameters
     ----------
-    chunks
-        At least one; numbers about their centers, and targets too.
+    chunk
+        Numbers about their centers, and targets too.
     """
 
-    def __init__(self, chunks: Sequence[PieceChunk]) -> None:
-        self.chunks = chunks
-        self.targets = np.concatenate([chunk.targets for chunk in chunks])
+    def __init__(self, chunk: PieceChunk) -> None:
+        self.chunk = chunk
+        self.targets = chunk.targets
 
     @cached_property
     def with_target(self) -> Floats:
         """X'y; float64 of shape (features,)."""
-        return self._summed(lambda chunk: chunk.targets)
+        return self._summed(self.targets)
 
     @cached_property
     def sums(self) -> Floats:
         """Column sums of X; float64 of shape (features,)."""
-        return self._summed(lambda chunk: np.ones(len(chunk.targets)))
+        return self._summed(np.ones(len(self.targets)))
 
     @cached_property
     def diagonal(self) -> Floats:
         """Column sums of the squares of X; float64 of shape (features,)."""
-        found = np.zeros(self.chunks[0].features)
-        for chunk in self.chunks:
-            found += chunk.squared_sums(np.ones((1, len(chunk.targets))))[0]
+        found: Floats = self.chunk.squared_sums(np.ones((1, len(self.targets))))[0]
         return found
 
     def times(self, vector: Floats) -> Floats:
         """``X'X v`` for a vector v of shape (features,)."""
-        return self._summed(lambda chunk: chunk.scores(vector[None, :])[0])
+        return self._summed(self.scores(vector))
 
     def products(self) -> Floats:
         """X'X in the upper triangle."""
-        return products([(chunk, np.ones(len(chunk.targets))) for chunk in self.chunks], self.chunks[0].features)
+        return products([(self.chunk, np.ones(len(self.targets)))], self.chunk.features)
 
     def scores(self, vector: Floats) -> Floats:
         """``X v``; float64 of shape (records,)."""
-        return np.concatenate([chunk.scores(vector[None, :])[0] for chunk in self.chunks])
+        found: Floats = self.chunk.scores(vector[None, :])[0]
+        return found
 
-    def _summed(self, factors: Callable[[PieceChunk], Floats]) -> Floats:
-        found = np.zeros(self.chunks[0].features)
-        for chunk in self.chunks:
-            found += chunk.sums(factors(chunk)[None, :])[0]
+    def _summed(self, factors: Floats) -> Floats:
+        found: Floats = self.chunk.sums(factors[None, :])[0]
         return found

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
 from nightcast.datasource.parts import Mapper, NumberedPart
-from nightcast.mlmodel.class_chunks import PieceChunk, as_matrix
+from nightcast.mlmodel.class_chunks import PieceChunk, as_matrix, joined
 from nightcast.mlmodel.class_records import Folds, gathered
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.intervals import MOST_RECORDS
@@ -90,24 +92,25 @@ def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, ma
     """The sums over parts, and about 50,000 records of the validation slice in memory as the only trial."""
     rest = SquareSums(Gram(featurizer.centers), center)
     chunks: list[PieceChunk] = []
+    # What makes shapes of the sums needs it, and until then this process waits for its workers.
+    Thread(target=import_module, args=("scipy.sparse",)).start()
     of_part = partial(part_sums, task=task, featurizer=featurizer, center=center)
     for some_rest, some_chunks in mapper(of_part, task.datasource.numbered()):
         merged(rest, some_rest)
         chunks += some_chunks
+    if not (rest.records and chunks):
+        for chunk in chunks:
+            added(rest, chunk.pieces, chunk.targets)
+        return TrialSet([], lambda: rest, rest.records, center)
+    held = joined(chunks)
 
     def whole() -> SquareSums[Gram]:
         # Not into sums of their own: each takes as much memory as the model's features squared.
-        for chunk in chunks:
-            added(rest, chunk.pieces, chunk.targets)
+        added(rest, held.pieces, held.targets)
         return rest
 
-    records = rest.records + sum(len(chunk.targets) for chunk in chunks)
-    if not (rest.records and chunks):
-        return TrialSet([], whole, records, center)
-    judging = [
-        PieceChunk(centered(chunk.pieces, featurizer.centers), chunk.targets - center, chunk.features)
-        for chunk in chunks
-    ]
+    judging = PieceChunk(centered(held.pieces, featurizer.centers), held.targets - center, held.features)
+    records = rest.records + len(held.targets)
     return TrialSet([_trial(rest, PieceSums(judging), center)], whole, records, center)
 
 

@@ -16,7 +16,7 @@ from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
 from nightcast.mlmodel.intervals import Intervals, calibrated
-from nightcast.mlmodel.learners import TrainingTask
+from nightcast.mlmodel.learners import TrainingTask, in_validation
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.targets import Target
 from nightcast.recipe.grammar import parse_recipe
@@ -96,6 +96,15 @@ def test_no_interval_begins_below_zero_when_no_sale_did(made: Callable[..., Inte
     assert found.floor == 0.0
     lower, _ = found.bounds(np.array([0.0, -3.0]), 0.9)
     assert lower.min() >= 0.0
+
+
+def test_their_residuals_are_the_permilles_of_numpy(made: Callable[..., Intervals | None]) -> None:
+    table = sales(3_000)
+    some = made(table)
+    assert some is not None
+    x, y = (np.array(table[name].to_pylist()) for name in ("x", "y"))
+    residuals = (y - 2 * x)[in_validation(np.arange(3_000), "")]
+    np.testing.assert_array_equal(some.residuals[0], np.quantile(residuals, np.arange(1001) / 1000))
 
 
 def test_they_travel_as_a_document(made: Callable[..., Intervals | None]) -> None:

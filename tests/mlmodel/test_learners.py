@@ -26,7 +26,7 @@ def test_folds_follow_from_number_and_seed_alone(first: int, size: int, cut: int
     parts = [fold_of(part, seed) for part in (numbers[:cut], numbers[cut:])]
     np.testing.assert_array_equal(folds, np.concatenate(parts))
     np.testing.assert_array_equal(folds, fold_of(numbers[::-1], seed)[::-1])
-    np.testing.assert_array_equal(in_validation(first, size, seed), folds == 0)
+    np.testing.assert_array_equal(in_validation(numbers, seed), folds == 0)
     assert (folds < FOLDS).all()
 
 

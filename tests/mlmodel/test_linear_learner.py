@@ -88,7 +88,7 @@ def folds_of(task: TrainingTask, fit: Fit) -> np.ndarray:
     numbers = [
         batch.first_record + places.astype(np.uint64)
         for part in task.datasource.numbered()
-        for batch, _, places, _ in marked_batches(part, task, fit.predictor.columns)
+        for batch, _, places in marked_batches(part, task, fit.predictor.columns)
     ]
     return fold_of(np.concatenate(numbers), task.seed)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,18 @@ def test_solutions_are_those_of_dense_algebra(strengths: tuple[float, float], wa
         np.testing.assert_allclose(weights, shaped().basis @ exact, atol=1e-6)
         # The constant makes the mean residual 0; targets are about 0.3.
         assert system.constant(weights) == pytest.approx(target.mean() - 0.3 - matrix.mean(axis=0) @ exact, abs=1e-7)
+
+
+def test_the_guess_of_similar_records_leads_to_the_same_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(penalized_squares, "_FACTORED", 0)
+    [held, streamed], matrix, target = systems()
+    # Half of the records are similar enough.
+    half = held.sums.gram.taken(np.arange(RECORDS) % 2 == 0)
+    like = PenalizedSquares(of_records(half, held.sums.center), held.shapes)
+    for strength in (1.0, 0.0):
+        penalties = held.shapes.penalties(strength, 10.0)
+        found = replace(streamed, like=like).solved(penalties, None, 1e-12)
+        np.testing.assert_allclose(found, expected(matrix, target, penalties), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.usefixtures("descending")

@@ -150,7 +150,7 @@ def _streamed(
     numbered: NumberedPart, task: TrainingTask, featurizer: Featurizer
 ) -> Iterator[tuple[PieceChunk, npt.NDArray[np.uint64]]]:
     """Training records of each batch, and their numbers over all parts."""
-    for batch, targets, places, _ in marked_batches(numbered, task, featurizer.columns):
+    for batch, targets, places in marked_batches(numbered, task, featurizer.columns):
         pieces = centered(featurizer.pieces(batch), featurizer.centers)
         whole = PieceChunk(pieces, targets, featurizer.n_features)
         numbers = batch.first_record + places.astype(np.uint64)

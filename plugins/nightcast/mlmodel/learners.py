@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nightcast.datasource.arrow_arrays import Bools, Floats
+from nightcast.datasource.arrow_arrays import Bools, Floats, Hashes
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.datasource.insights import Insights
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper
@@ -25,6 +25,9 @@ _FOLD_ENDS = np.array(
     [int((_VALIDATION_SHARE + (1 - _VALIDATION_SHARE) * fold / (FOLDS - 1)) * 2**64) for fold in range(FOLDS - 1)],
     dtype=np.uint64,
 )
+
+# Of records over all parts; never negative.
+Numbers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,16 @@ class Learner(Protocol):
         ...
 
 
-def in_validation(first_record: int, size: int, seed: str) -> Bools:
-    """Which of `size` records from number `first_record` belong to the validation slice: about 15 %.
-
-    It depends on the number of the record over all parts, and on nothing else but the seed.
-    """
-    found: Bools = fold_of(np.arange(first_record, first_record + size, dtype=np.uint64), seed) == 0
+def in_validation(numbers: Numbers, seed: str) -> Bools:
+    """Which records, by their numbers over all parts, belong to the validation slice: about 15 %, those of fold 0."""
+    found: Bools = _fold_hashes(numbers, seed) < _FOLD_ENDS[0]
     return found
 
 
-def fold_of(numbers: npt.NDArray[np.unsignedinteger[Any]], seed: str) -> npt.NDArray[np.uint8]:
+def fold_of(numbers: Numbers, seed: str) -> npt.NDArray[np.uint8]:
     """The folds, 0 to 5, of records by their numbers; 0 is the validation slice, the others share the rest evenly."""
-    hashes = mixed(numbers.astype(np.uint64) ^ seed_hash(_VALIDATION_SEED + seed))
-    return np.searchsorted(_FOLD_ENDS, hashes, side="right").astype(np.uint8)
+    return np.searchsorted(_FOLD_ENDS, _fold_hashes(numbers, seed), side="right").astype(np.uint8)
+
+
+def _fold_hashes(numbers: Numbers, seed: str) -> Hashes:
+    return mixed(numbers.astype(np.uint64) ^ seed_hash(_VALIDATION_SEED + seed))

@@ -93,7 +93,7 @@ def _fit(
     rests = search.solved_rests(penalties, tolerances[0])
     residuals = _joined([trial.residuals(weights, constant) for trial, weights, constant in rests])
     slice_rmse = math.sqrt(rests[0][0].validation.squared_error(*rests[0][1:])[0]) if rests else math.nan
-    whole = PenalizedSquares(trials.whole(), search.shapes)
+    whole = PenalizedSquares(trials.whole(), search.shapes, next(iter(search.systems), None))
     weights = whole.weights(whole.solved(penalties, search.last.get(0), tolerances[1]))
     constant = whole.constant(weights)
     training_rmse = math.sqrt(whole.sums.squared_error(weights, constant)[0])

@@ -17,7 +17,7 @@ from nightcast.mlmodel.learners import TrainingTask, in_validation
 
 def marked_batches(
     numbered: NumberedPart, task: TrainingTask, columns: Sequence[str]
-) -> Iterator[tuple[Batch, Floats, Ints, Bools]]:
+) -> Iterator[tuple[Batch, Floats, Ints]]:
     """Stream the records of one part, and say which of them train.
 
     Yields
@@ -28,8 +28,6 @@ def marked_batches(
         Values as of `Labels`, of all records.
     places
         Where the training records that have a target are; ascending.
-    validation
-        Which of those belong to the validation slice.
     """
     target, rearrangement = task.target, task.rearrangement
     needed = rearrangement.columns(numbered.schema)
@@ -39,8 +37,7 @@ def marked_batches(
         if batch.rejected is not None:
             taken &= ~batch.rejected
         if taken.any():
-            places = np.flatnonzero(taken)
-            yield batch, labels.values, places, in_validation(batch.first_record, len(batch), task.seed)[places]
+            yield batch, labels.values, np.flatnonzero(taken)
 
 
 def training_batches(
@@ -55,8 +52,8 @@ def training_batches(
     validation
         Which of its records belong to the validation slice: bool of shape (len(batch),).
     """
-    for batch, _, places, validation in marked_batches(numbered, task, columns):
-        yield taken_at(batch, places), validation
+    for batch, _, places in marked_batches(numbered, task, columns):
+        yield taken_at(batch, places), in_validation(batch.first_record + places, task.seed)
 
 
 def taken_at(batch: Batch, places: Ints) -> Batch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -30,10 +31,15 @@ class PenalizedSquares:
         Over at least one record.
     shapes
         Holds the basis B.
+    like
+        Another one over nearly the same records, of which the guess that descents are scaled by will do.
     """
 
     sums: SquareSums[Products]
     shapes: Shapes
+    like: PenalizedSquares | None = None
+    # The last guess, by its penalties.
+    _guesses: dict[bytes, Callable[[Floats], Floats]] = field(default_factory=dict, init=False, repr=False)
 
     def solved(self, penalties: Floats, start: Floats | None = None, tolerance: float = 1e-10) -> Floats:
         """The coefficients, shape (coefficients,).
@@ -96,14 +102,23 @@ class PenalizedSquares:
         about = self.sums.gram.times(weights) - self._means * (self.sums.records * dot(self._means, weights))
         return self.transposed(about)
 
+    def _guess(self, penalties: Floats) -> Callable[[Floats], Floats]:
+        """See `GroupScaling`."""
+        if self.like is not None and penalties.min(initial=1.0) > 0.0:
+            return self.like._guess(penalties)
+        key = penalties.tobytes()
+        if key not in self._guesses:
+            self._guesses.clear()
+            counts, records = self.sums.gram.diagonal, self.sums.records
+            self._guesses[key] = GroupScaling(self.shapes, counts, self._diagonal, records, penalties).prepared()
+        return self._guesses[key]
+
     def _descended(self, right: Floats, penalties: Floats, start: Floats | None, tolerance: float) -> Floats | None:
         """By conjugate gradients, scaled by groups; None if they do not converge.
 
         Source: Golub and Van Loan, Matrix Computations, 4th edition, algorithm 11.5.1.
         """
-        scaling = GroupScaling(
-            self.shapes, self.sums.gram.diagonal, self._diagonal, self.sums.records, penalties
-        ).prepared()
+        scaling = self._guess(penalties)
         found = np.zeros(len(right)) if start is None else start.copy()
         rest = right - (self._times(found) + penalties * found) if start is not None else right.copy()
         goal = tolerance**2 * dot(right, scaling(right))

@@ -17,7 +17,7 @@ from nightcast.mlmodel.class_chunks import PieceChunk, as_matrix, joined
 from nightcast.mlmodel.class_records import Folds, gathered
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.intervals import MOST_RECORDS
-from nightcast.mlmodel.learners import FOLDS, TrainingTask
+from nightcast.mlmodel.learners import FOLDS, TrainingTask, in_validation
 from nightcast.mlmodel.marked_batches import marked_batches
 from nightcast.mlmodel.record_sums import PieceSums, RecordSums
 from nightcast.mlmodel.square_sums import SquareSums, added, merged, of_records
@@ -126,10 +126,11 @@ def part_sums(
     share = min(1.0, MOST_RECORDS / max(0.15 * task.insights.records, 1.0))
     judging: list[PieceChunk] = []
     with np.errstate(over="ignore", invalid="ignore"):
-        for batch, targets, places, mask in marked_batches(numbered, task, featurizer.columns):
+        for batch, targets, places in marked_batches(numbered, task, featurizer.columns):
             pieces = featurizer.pieces(batch)
-            drawn = np.random.default_rng([_SAMPLE_SEED, batch.first_record]).random(len(places)) < share
-            outside, inside = places[~(mask & drawn)], places[mask & drawn]
+            judges = np.random.default_rng([_SAMPLE_SEED, batch.first_record]).random(len(places)) < share
+            judges[judges] = in_validation(batch.first_record + places[judges], task.seed)
+            outside, inside = places[~judges], places[judges]
             if len(outside):
                 added(rest, [piece.taken(outside) for piece in pieces], targets[outside])
             if len(inside):

@@ -102,9 +102,11 @@ class Shapes:
         found: dict[str, dict[str, float]] = {}
         starts, basis = block_starts(featurizer.blocks), self.basis
         for block, start, end in zip(featurizer.blocks, starts, starts[1:], strict=False):
-            for place in np.unique(basis.indices[basis.indptr[start] : basis.indptr[end]]):
-                kind = "l2Numbers" if self.numbers[place] else "l2"
-                found.setdefault(str(block.expression), {})[kind] = float(f"{penalties[place]:.4g}")
+            places = np.unique(basis.indices[basis.indptr[start] : basis.indptr[end]])
+            for kind, chosen in (("l2", ~self.numbers[places]), ("l2Numbers", self.numbers[places])):
+                if chosen.any():
+                    last = places[chosen][-1]
+                    found.setdefault(str(block.expression), {})[kind] = float(f"{penalties[last]:.4g}")
         return found
 
     def by_owner(self, penalties: Floats) -> Floats:

@@ -83,7 +83,7 @@ def _known_batches(
     numbered: NumberedPart, task: TrainingTask, columns: tuple[str, ...]
 ) -> Iterator[tuple[Batch, Hashes]]:
     """Batches of the training records with a target, and the records' numbers."""
-    for batch, values, places, _ in marked_batches(numbered, task, columns):
+    for batch, values, places in marked_batches(numbered, task, columns):
         if task.target.classes:
             places = places[values[places] >= 0]
         if len(places):

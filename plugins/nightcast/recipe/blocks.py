@@ -127,7 +127,7 @@ class VocabularyBlock:
         if isinstance(self.expression, Variable) and self.expression.type is ValueType.CATEGORICAL:
             codes, distinct = coded(values.batch.columns[self.expression.name])
             places = np.append(self._places(distinct), 0)
-            return [OneHot(start, len(self.vocabulary), places[codes])]
+            return [OneHot(start, len(self.vocabulary), places.take(codes))]
         return [self._many_hot(values.entries(self.expression), start)]
 
     def _places(self, texts: Array) -> Ints:

@@ -42,7 +42,7 @@ class OneHot:
 
     def taken(self, places: Ints) -> OneHot:
         """The piece of the records at the given places."""
-        return OneHot(self.start, self.size, self.codes[places])
+        return OneHot(self.start, self.size, self.codes.take(places))
 
     def narrow(self) -> OneHot:
         """The same piece in half the memory."""
@@ -70,7 +70,7 @@ class Dense:
 
     def taken(self, places: Ints) -> Dense:
         """The piece of the records at the given places."""
-        return Dense(self.start, self.values[places])
+        return Dense(self.start, self.values.take(places))
 
     def narrow(self) -> Dense:
         """The same piece: numbers are not rounded."""
@@ -105,7 +105,7 @@ class ManyHot:
 
     def taken(self, places: Ints) -> ManyHot:
         """The piece of the records at the given places; lists that none of them has are left out if they are many."""
-        codes, offsets, members = self.codes[places], self.list_offsets, self.list_members
+        codes, offsets, members = self.codes.take(places), self.list_offsets, self.list_members
         if self.lists > len(places):
             held, codes = np.unique(codes, return_inverse=True)
             members = members[ragged_places(offsets, held)]
@@ -206,7 +206,7 @@ def _terms(piece: Piece, weights: Floats) -> Floats:
     if isinstance(piece, OneHot):
         padded = np.zeros(len(weights) + 1)
         padded[1:] = weights
-        terms: Floats = padded[piece.codes]
+        terms: Floats = padded.take(piece.codes)
         return terms
     of_lists = np.bincount(piece.list_owners, weights[piece.list_members], piece.lists).astype(np.float64, copy=False)
-    return of_lists[piece.codes]
+    return of_lists.take(piece.codes)

@@ -80,6 +80,31 @@ def test_rejected_records_are_counted_everywhere_and_summed_up_nowhere(
     assert Insights.from_json(found.to_json()) == found and "too long" not in found.to_json()
 
 
+def test_of_parquet_that_gives_no_record_only_the_number_of_records_is_read(
+    monkeypatch: pytest.MonkeyPatch, datasource: Datasource, files: Any
+) -> None:
+    wanted: dict[str, Any] = {}
+
+    def read(numbered: NumberedPart, source: Any, columns: Any) -> Iterator[Batch]:
+        wanted[numbered.part.uri] = columns
+        return read_batches(numbered, source, columns)
+
+    monkeypatch.setattr(module, "read_batches", read)
+    for rearrangement, expected in [
+        (Rearrangement(0, 30), [None, (), ()]),
+        (Rearrangement(0, 65), [None, None, ()]),
+        (Rearrangement(0, 65, complement=True), [(), (), None]),
+        (Rearrangement(0, 30, strategy="random"), [None, None, None]),
+    ]:
+        wanted.clear()
+        assert compute_insights(datasource, files, rearrangement=rearrangement).records_seen == RECORDS
+        assert list(wanted.values()) == expected
+    parts = tuple(replace(part, records=part.records + (place == 2)) for place, part in enumerate(datasource.parts))
+    with pytest.raises(DatasourceError, match="its manifest says 351"):
+        compute_insights(replace(datasource, parts=parts), files, rearrangement=Rearrangement(0, 30))
+    assert not parts[0].may_reject and replace(parts[0], format="CSV").may_reject
+
+
 def test_too_many_rejected_records_are_an_error_that_names_the_first(
     rejecting: Callable[[set[int]], None], datasource: Datasource, files: Any
 ) -> None:

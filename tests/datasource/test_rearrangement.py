@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nightcast.datasource.parts import Batch
+from nightcast.datasource.parts import Batch, NumberedPart, Part
 from nightcast.datasource.rearrangement import Rearrangement
+from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import RearrangementError
 
 ranges = st.tuples(st.integers(0, 100), st.integers(0, 100)).filter(lambda ends: ends[0] < ends[1])
+SCHEMA = Schema((Attribute("n", AttributeType.NUMERIC),))
 strategies = st.sampled_from(["sequential", "random"])
 
 
@@ -66,6 +69,22 @@ def test_sequential_cuts_are_at_the_floor(total: int, begin: int, end: int, expe
     found = np.flatnonzero(taken(Rearrangement(begin, end), total, [2, 5]))
 
     assert found.tolist() == list(expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ranges, st.booleans(), st.integers(0, 300), st.integers(0, 300), st.integers(0, 300))
+def test_parts_are_left_out_that_no_record_is_taken_of(
+    ends: tuple[int, int], complement: bool, total: int, first: int, records: int
+) -> None:
+    first = min(first, total)
+    records = min(records, total - first)
+    rearrangement = Rearrangement(*ends, complement=complement and ends != (0, 100))
+    numbered = NumberedPart(Part("p", records, 1, "PARQUET"), first, SCHEMA, total)
+    mask = rearrangement.mask(Batch(first, {}, {}, records), total, None)
+
+    assert rearrangement.leaves_out(numbered) is not bool(mask.any()) or records == 0
+    # What depends on row ids is not known before they are read.
+    assert not replace(rearrangement, strategy="random").leaves_out(numbered)
 
 
 def test_a_sequential_cut_of_many_records_is_exact() -> None:

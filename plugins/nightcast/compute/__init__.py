@@ -130,7 +130,7 @@ def mapper_for(
     if count < 2:
         yield map
         return
-    with process_pool(count, spare=0 if result_bytes else count) as mapper:
+    with process_pool(count, spare=1 if result_bytes else count) as mapper:
         yield mapper
 
 

@@ -127,8 +127,9 @@ class _Pool:
             self._workers, mp_context=context, initializer=_begin_worker, initargs=(self._lifeline, self._modules)
         )
         if self._modules:
-            # Processes start with the first task.
-            self._executor.submit(os.getpid)
+            # Each task starts a process while none is idle.
+            for _ in range(self._workers):
+                self._executor.submit(os.getpid)
 
     def close(self) -> None:
         """End the workers when they are done."""

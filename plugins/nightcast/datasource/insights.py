@@ -113,7 +113,7 @@ def compute_insights(
         Applies the part function, perhaps in other processes. Partial results are merged in the order of the parts, so
         the outcome is the same to the bit whoever computes them.
     rearrangement
-        Which records are summed up; all by default. Every part is read nevertheless, for its rejected records.
+        Which records are summed up; all by default. Records that can be rejected are read nevertheless.
     max_rejected
         How many records of the whole datasource may be rejected.
 
@@ -195,7 +195,9 @@ def _taken(
 ) -> Iterator[tuple[Batch, Hashes]]:
     """Batches of the records that are taken, with the weights of those; what is rejected goes to the state."""
     everything = plan.rearrangement == Rearrangement()
-    for batch in read_batches(numbered, source):
+    # Where no record is taken, what can be rejected is looked for nevertheless.
+    unread = plan.rearrangement.leaves_out(numbered) and not numbered.part.may_reject
+    for batch in read_batches(numbered, source, () if unread else None):
         weights = record_weights(batch.first_record, len(batch))
         state.seen += len(batch)
         state.rejected += len(batch.rejects)

@@ -15,6 +15,7 @@ from nightcast.datasource.schema import AttributeType
 from nightcast.errors import DatasourceError
 
 _BATCH_BYTES = 64 << 20
+_BUFFER_BYTES = 64 << 10
 _TEXTS = (AttributeType.CATEGORICAL, AttributeType.TEXT, AttributeType.BINARY)
 
 
@@ -23,7 +24,11 @@ def read_parquet(path: Path, wanted: WantedPart) -> Iterator[Decoded]:
     found = pq.read_schema(path)
     _check_columns(found, wanted)
     metadata = pq.read_metadata(path)
-    with pq.ParquetFile(path, read_dictionary=_coded_columns(metadata, found, wanted), metadata=metadata) as file:
+    coded = _coded_columns(metadata, found, wanted)
+    # Arrow holds all bytes of a row group unless it reads through buffers, and it does not while it reads ahead.
+    with pq.ParquetFile(
+        path, read_dictionary=coded, metadata=metadata, buffer_size=_BUFFER_BYTES, pre_buffer=False
+    ) as file:
         if file.metadata.num_rows != wanted.records:
             # Said before the first record, so that nothing is computed from wrongly numbered ones.
             raise DatasourceError(
@@ -32,8 +37,12 @@ def read_parquet(path: Path, wanted: WantedPart) -> Iterator[Decoded]:
             )
         names, seen = [attribute.name for attribute in wanted.attributes], 0
         for batch in file.iter_batches(batch_size=_batch_records(file), columns=names, use_threads=False):
-            yield _decoded(batch, wanted, seen)
+            decoded = _decoded(batch, wanted, seen)
             seen += batch.num_rows
+            del batch
+            yield decoded
+            # Not kept while the next one is decoded; so do all whom batches pass through.
+            del decoded
 
 
 def _batch_records(file: pq.ParquetFile) -> int:

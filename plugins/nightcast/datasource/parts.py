@@ -67,6 +67,11 @@ class Part:
     header: bool = False
     null_as: str = ""
 
+    @property
+    def may_reject(self) -> bool:
+        """Whether a single record of it can be malformed: lines of text can, rows of Parquet stand or fall together."""
+        return self.format != "PARQUET"
+
 
 @dataclass(frozen=True)
 class NumberedPart:
@@ -234,8 +239,11 @@ def read_batches(numbered: NumberedPart, source: ByteSource, columns: Sequence[s
             rejects = tuple(
                 Reject(numbered.first_record + line.place, part.uri, line.reason, line.line) for line in decoded.rejects
             )
-            yield Batch(numbered.first_record + seen, decoded.columns, decoded.invalid, decoded.size, rejects)
+            batch = Batch(numbered.first_record + seen, decoded.columns, decoded.invalid, decoded.size, rejects)
             seen += decoded.size
+            del decoded
+            yield batch
+            del batch
         _check_count(numbered, seen, complete=True)
 
 

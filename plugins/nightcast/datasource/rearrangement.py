@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightcast.datasource.arrow_arrays import Array, Bools, Hashes, coded, numbers, valid_mask
 from nightcast.datasource.chronology import find_cuts
 from nightcast.datasource.hashing import float_hashes, mixed, seed_hash, string_hashes
-from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper
+from nightcast.datasource.parts import Batch, ByteSource, Datasource, Mapper, NumberedPart
 from nightcast.datasource.schema import Schema
 from nightcast.datasource.strict_json import parse_object
 from nightcast.datasource.time_cuts import Cuts, between, checked_cuts
@@ -190,12 +190,30 @@ class Rearrangement:
             inside = self._between_cuts(batch)
         elif self.strategy == SEQUENTIAL:
             place = np.arange(batch.first_record, batch.first_record + len(batch))
-            inside = (place >= total * self.percent_begin // 100) & (place < total * self.percent_end // 100)
+            begin, end = self._ends(total)
+            inside = (place >= begin) & (place < end)
         else:
             # Whole percents from the upper half of the hash: exact, and the same on every machine.
             place = ((self._hashes(batch, row_id) >> np.uint64(32)) * np.uint64(100) >> np.uint64(32)).astype(np.int64)
             inside = (place >= self.percent_begin) & (place < self.percent_end)
         return ~inside if self.complement else inside
+
+    def leaves_out(self, numbered: NumberedPart) -> bool:
+        """Whether no record of a part is taken, as far as that is known before it is read.
+
+        It is of a ``sequential`` rearrangement, where the numbers of the records are all that counts.
+        """
+        if self.strategy != SEQUENTIAL:
+            return False
+        begin, end = self._ends(numbered.total)
+        first, behind = numbered.first_record, numbered.first_record + numbered.part.records
+        if self.complement:
+            return begin <= first and behind <= end
+        return behind <= begin or end <= first
+
+    def _ends(self, total: int) -> tuple[int, int]:
+        """The numbers of the first record of a sequential range and of the one behind its last."""
+        return total * self.percent_begin // 100, total * self.percent_end // 100
 
     def _between_cuts(self, batch: Batch) -> Bools:
         if self.cuts is None or self.attribute is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Ints, bool_array
 from nightcast.datasource.parts import Batch, ByteSource, NumberedPart, read_batches
-from nightcast.datasource.rearrangement import SEQUENTIAL, Rearrangement
+from nightcast.datasource.rearrangement import Rearrangement
 
 
 def selected_batches(
@@ -52,11 +52,8 @@ def selected_records(
     batch, numbers
         int64 of shape (len(batch),), ascending.
     """
-    if rearrangement.strategy == SEQUENTIAL:
-        # The number of a record is all that counts, so that it is known before anything is read.
-        whole = Batch(numbered.first_record, {}, {}, numbered.part.records)
-        if not rearrangement.mask(whole, numbered.total, None).any():
-            return
+    if rearrangement.leaves_out(numbered):
+        return
     read = tuple(dict.fromkeys([*columns, *rearrangement.columns(numbered.schema)]))
     for batch in read_batches(numbered, source, read):
         taken = rearrangement.mask(batch, numbered.total, numbered.schema.row_id)

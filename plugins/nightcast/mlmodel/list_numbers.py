@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -28,10 +29,12 @@ class ListNumbers:
 
     def numbers(self, piece: ManyHot) -> Ints:
         """The number of each list of a piece."""
-        members = np.ascontiguousarray(piece.list_members, dtype=np.int64)
-        content, ends = members.tobytes(), (piece.list_offsets * members.itemsize).tolist()
-        numbers = [self.known.setdefault(content[begin:end], len(self.known)) for begin, end in pairwise(ends)]
+        numbers = [self.known.setdefault(content, len(self.known)) for content in _contents(piece)]
         return np.array(numbers, dtype=np.int64)
+
+    def with_those_of(self, piece: ManyHot) -> int:
+        """How many lists there are together with those of a piece."""
+        return len(self) + sum(content not in self.known for content in set(_contents(piece)))
 
     def by_indicator(self, table: Table, size: int) -> Table:
         """Sums over lists, one row a list, as sums over the indicators that lists set: shape (size, columns)."""
@@ -49,6 +52,13 @@ class ListNumbers:
         members = np.frombuffer(b"".join(self.known), dtype=np.int64)
         ends = np.cumsum([0, *(len(content) // members.itemsize for content in self.known)])
         return ManyHot(0, size, np.arange(len(self)), ends, members)
+
+
+def _contents(piece: ManyHot) -> Iterator[bytes]:
+    """Each list of a piece as bytes."""
+    members = np.ascontiguousarray(piece.list_members, dtype=np.int64)
+    content, ends = members.tobytes(), (piece.list_offsets * members.itemsize).tolist()
+    return (content[begin:end] for begin, end in pairwise(ends))
 
 
 def indicator_sums(table: Table, owners: Ints, members: Ints, size: int) -> Table:

@@ -30,6 +30,8 @@ def marked_batches(
         Where the training records that have a target are; ascending.
     """
     target, rearrangement = task.target, task.rearrangement
+    if rearrangement.leaves_out(numbered):
+        return
     needed = rearrangement.columns(numbered.schema)
     for batch in read_batches(numbered, task.source, tuple(dict.fromkeys([*columns, target.name, *needed]))):
         labels = target.labels(batch)
@@ -37,7 +39,10 @@ def marked_batches(
         if batch.rejected is not None:
             taken &= ~batch.rejected
         if taken.any():
-            yield batch, labels.values, np.flatnonzero(taken)
+            found = batch, labels.values, np.flatnonzero(taken)
+            del batch, labels, taken
+            yield found
+            del found
 
 
 def training_batches(

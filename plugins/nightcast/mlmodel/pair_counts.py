@@ -80,7 +80,9 @@ class PairCounts:
             for place, (start, _) in enumerate(name.axes):
                 self._sums[start] = self._sums.get(start, 0.0) + self._rows(name, place, by_code.T).T
         self._number_sums.clear()
-        for (left, right), flat in self._tables.items():
+        # Each table makes room for its blocks before the next one is taken.
+        for left, right in list(self._tables):
+            flat = self._tables.pop((left, right))
             if left != right:
                 self._settle_pair(left, right, flat)
             elif left.kind is Kind.MEMBERS:
@@ -88,7 +90,6 @@ class PairCounts:
                 self._blocks.add(start, start, mirrored(flat, width)[1:, 1:])
             else:
                 self._settle_own(left, flat)
-        self._tables.clear()
         for start in self._lists:
             self._followers.forget(start)
         self._lists.clear()
@@ -161,7 +162,7 @@ class PairCounts:
 
     def _several(self, pieces: Sequence[ManyHot]) -> list[Unit]:
         listed = [piece for piece in pieces if _by_list(piece)]
-        wanted = {piece.start: len(self._lists.get(piece.start, ())) + piece.lists for piece in listed}
+        wanted = {piece.start: self._lists.get(piece.start, ListNumbers(0)).with_those_of(piece) for piece in listed}
         if any(wanted[start] > lists.room for start, lists in self._lists.items() if start in wanted):
             self.settle()
         for start, lists in wanted.items():
@@ -218,7 +219,7 @@ def _by_list(piece: ManyHot) -> bool:
 
 def _room(lists: int) -> int:
     """Space for more lists than there are yet; a power of two."""
-    return min(max(2 << lists.bit_length(), _LEAST_ROOM), _MOST_LISTS)
+    return min(max(1 << (lists + lists // 4).bit_length(), _LEAST_ROOM), _MOST_LISTS)
 
 
 def _count(table: Table, left: Unit, right: Unit, weights: Floats | None) -> None:

@@ -136,4 +136,5 @@ def part_sums(
             if len(inside):
                 kept = [piece.taken(inside).narrow() for piece in pieces]
                 judging.append(PieceChunk(kept, targets[inside], featurizer.n_features))
+            del batch, targets, places, pieces
     return rest, judging

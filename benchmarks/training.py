@@ -5,7 +5,8 @@
 Prints wall time without imports, and the ratios that are promised beside their limits: training on 70 % and evaluating
 on 30 % against merely decoding the columns, in the same processes; RMSE against scikit-learn's Ridge with its default
 penalty on the same features; log loss against its LogisticRegression with the same penalty. The steps alternate, and
-the median of their repetitions counts. With `--split random` training and evaluation decode all records each. Trust the ratios, which come from one run, and not the seconds.
+the median of their repetitions counts. The limit of the ratio is that of 10 million records; with `--split random`
+training and evaluation decode all records each. Trust the ratios, which come from one run, and not the seconds.
 """
 
 from __future__ import annotations
@@ -202,7 +203,10 @@ def _report(records: int, found: dict[str, Any], options: argparse.Namespace) ->
     print(f"  peak memory {found['peak']}")
     print(f"  RMSE {found['rmse']:.6f}, baseline {found['baseline']:.6f}")
     ratio = (seconds["train"] + seconds["evaluate"]) / seconds["decode"]
-    _line("train + evaluate / decode", f"{ratio:.2f}", f"{RATIO_LIMIT:g}", ratio <= RATIO_LIMIT)
+    if records == SIZES[-1]:
+        _line("train + evaluate / decode", f"{ratio:.2f}", f"{RATIO_LIMIT:g}", ratio <= RATIO_LIMIT)
+    else:
+        print(f"  {'train + evaluate / decode':<28}{ratio:>12.2f}")
 
 
 def classes(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """The linear learner at 1 million and, with --large, 10 million Parquet records, beside scikit-learn.
 
-    python benchmarks/training.py [--large] [--workers 2] [--repeat 3] [--split sequential] [--no-peer] [--keep /tmp/sales]
+    python benchmarks/training.py [--large] [--workers 2] [--repeat 3] [--split sequential] [--no-peer] [--keep D]
 
 Prints wall time without imports, and the ratios that are promised beside their limits: training on 70 % and evaluating
 on 30 % against merely decoding the columns, in the same processes; RMSE against scikit-learn's Ridge with its default

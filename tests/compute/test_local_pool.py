@@ -15,10 +15,13 @@ from nightcast.compute import early_workers, process_pool
 from nightcast.errors import ComputeError, NightcastError
 
 DRIVER = """
+import signal
 import sys
 from part_functions import wait_in
 from nightcast.compute import process_pool
 if __name__ == "__main__":
+    # A shell that runs the tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with process_pool(2) as mapper:
         list(mapper(wait_in, [sys.argv[1]] * 4))
 """

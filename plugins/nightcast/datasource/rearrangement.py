@@ -209,7 +209,7 @@ class Rearrangement:
         first, behind = numbered.first_record, numbered.first_record + numbered.part.records
         if self.complement:
             return begin <= first and behind <= end
-        return behind <= begin or end <= first
+        return min(behind, end) <= max(first, begin)
 
     def _ends(self, total: int) -> tuple[int, int]:
         """The numbers of the first record of a sequential range and of the one behind its last."""

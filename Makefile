@@ -63,6 +63,7 @@ bench: setup-dev ## the benchmarks, with their ratios
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/prediction.py
+	$(BIN)/python benchmarks/realtime.py
 	$(BIN)/python benchmarks/quality.py
 
 constraints: setup-dev ## resolve all requirements anew into constraints.txt

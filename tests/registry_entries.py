@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from nightcast.mlmodel import files
@@ -42,6 +45,14 @@ def entry(cut_off: str = "2009-01-01", run_key: str = "scheduled__1", **changes:
         "code_version": "0.1.0",
     }
     return RegistryEntry(**{**given, **changes})
+
+
+def promote_folder(registry: ModelRegistry, folder: Path, cut_off: str, run_key: str) -> None:
+    """Promote the model of a directory on this disk."""
+    digest = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    promotion = entry(cut_off, run_key)
+    reference = {**promotion.model, "uri": f"{folder.as_uri()}/model.json", "sha256": digest}
+    registry.promote(dataclasses.replace(promotion, model=reference))
 
 
 def put_model(storage: Storage, model: dict[str, Any]) -> str:

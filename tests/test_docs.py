@@ -68,7 +68,7 @@ def test_the_commands_of_a_pipeline_of_ones_own_have_the_options_that_they_are_w
         assert _parser().parse_args(given).command in ("new-pipeline", "deploy-aws")
 
 
-@pytest.mark.parametrize(("page", "command"), [("new-pipeline.md", "new-pipeline")])
+@pytest.mark.parametrize(("page", "command"), [("new-pipeline.md", "new-pipeline"), ("real-time.md", "serve")])
 def test_every_option_stands_in_its_page(page, command):
     from nightcast.cli import _parser
 

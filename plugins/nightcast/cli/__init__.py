@@ -25,6 +25,7 @@ from nightcast.cli import (
     recipe,
     run,
     schema,
+    serve,
     show,
     split,
     train,
@@ -33,7 +34,7 @@ from nightcast.errors import NightcastError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _COMMANDS = (
-    *(schema, insights, split, recipe, train, evaluate, predict, explain, cross_validate, run, show, models),
+    *(schema, insights, split, recipe, train, evaluate, predict, serve, explain, cross_validate, run, show, models),
     *(new_pipeline, deploy_aws),
 )
 

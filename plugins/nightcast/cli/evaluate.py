@@ -43,9 +43,10 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate, print the evaluation, and write what was asked for."""
-    from nightcast.cli.model_folder import loaded, opened_for
+    from nightcast.cli.model_folder import opened_for
     from nightcast.datasource.rearrangement import Rearrangement
     from nightcast.mlmodel.scoring import for_model
+    from nightcast.registry.model_folder import loaded
 
     if options.save_threshold and options.threshold is None:
         options.usage_error("--save-threshold needs --threshold")
@@ -126,8 +127,8 @@ def _with_threshold(model: MLModel, threshold: float | None) -> MLModel:
 
 def _save(storage: Storage, folder: str, model: MLModel) -> None:
     from nightcast.cli.folders import laid
-    from nightcast.cli.model_folder import MODEL
     from nightcast.mlmodel.files import save_model
+    from nightcast.registry.model_folder import MODEL
 
     with laid(storage, folder, [MODEL]) as made:
         save_model(model, made)

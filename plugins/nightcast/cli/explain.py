@@ -35,7 +35,7 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print coefficients, gains and permutation importance."""
-    from nightcast.cli.model_folder import loaded
+    from nightcast.registry.model_folder import loaded
     from nightcast.report.explanation import explanation
 
     if options.data is None and options.split is not None:

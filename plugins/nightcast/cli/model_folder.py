@@ -1,13 +1,10 @@
-"""Model directories on disk and S3, and the data that a model is applied to."""
+"""The model that a command is given, and the data that it is applied to."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nightcast.cli.arguments import opened
@@ -19,43 +16,10 @@ if TYPE_CHECKING:
     from nightcast.mlmodel.model import MLModel
     from nightcast.storage import Storage
 
-MODEL = "model.json"
-
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
     """Declare the model directory."""
     parser.add_argument("model", metavar="MODEL_DIR", help="what nightcast train wrote; on disk or s3://")
-
-
-def loaded(storage: Storage, folder: str) -> MLModel:
-    """The model of a directory.
-
-    Raises
-    ------
-    ModelError
-        If it is damaged, or no model.
-    """
-    from nightcast.errors import MissingObjectError, ModelError
-    from nightcast.mlmodel.files import load_model, model_file_names
-    from nightcast.storage import is_s3, local_path
-
-    base = folder.rstrip("/")
-    if not is_s3(base):
-        return load_model(local_path(base))
-    try:
-        document = storage.read_bytes(f"{base}/{MODEL}")
-        with TemporaryDirectory(prefix="nightcast-model-") as copy:
-            (Path(copy) / MODEL).write_bytes(document)
-            for name in model_file_names(document):
-                (Path(copy) / name).write_bytes(storage.read_bytes(f"{base}/{name}"))
-            return load_model(Path(copy))
-    except MissingObjectError as fault:
-        raise ModelError(f"{folder} holds no whole model ({fault}): give the directory of a trained model.") from fault
-
-
-def model_digest(storage: Storage, folder: str) -> str:
-    """Tells models apart: the digest of the document that names the digests of all files."""
-    return hashlib.sha256(storage.read_bytes(f"{folder.rstrip('/')}/{MODEL}")).hexdigest()
 
 
 def opened_for(options: argparse.Namespace, storage: Storage, model: MLModel) -> OpenedDatasource:

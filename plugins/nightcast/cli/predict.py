@@ -37,8 +37,9 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> None:
     """Predict, write the files, and tell the counts."""
     from nightcast.cli.folders import laid
-    from nightcast.cli.model_folder import loaded, model_digest, opened_for
+    from nightcast.cli.model_folder import opened_for
     from nightcast.compute import local_compute
+    from nightcast.registry.model_folder import loaded, model_digest
 
     storage = storage_of(options)
     model = loaded(storage, options.model)

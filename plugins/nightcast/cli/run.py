@@ -131,7 +131,7 @@ def _earlier_prediction(storage: Storage, folder: str) -> str | None:
 
 
 def _digest_of(storage: Storage, folder: str) -> str:
-    from nightcast.cli.model_folder import model_digest
+    from nightcast.registry.model_folder import model_digest
 
     return model_digest(storage, folder)
 

@@ -37,10 +37,11 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, write the model directory, and tell what was found."""
     from nightcast.cli.folders import laid
-    from nightcast.cli.model_folder import MODEL, training_document
+    from nightcast.cli.model_folder import training_document
     from nightcast.cli.training import RESULT_BYTES, check_choices, train_on
     from nightcast.datasource.rearrangement import Rearrangement
     from nightcast.mlmodel.files import save_model
+    from nightcast.registry.model_folder import MODEL
 
     storage = storage_of(options)
     taken = Rearrangement.from_json(options.split or "")

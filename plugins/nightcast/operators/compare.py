@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +107,9 @@ class CompareModelsOperator(StageOperator):
         from nightcast.operators.inputs import model_of
 
         entry = chosen_document(stage, self.champion)["champion"]
-        with ExitStack() as opened:
-            challenger = opened.enter_context(model_of(stage, self.model))
-            champion = opened.enter_context(model_of(stage, entry["model"])) if entry else None
-            mapper = opened.enter_context(mapper_for(len(datasource.parts), datasource.records, compute=stage.compute))
+        challenger = model_of(stage, self.model)
+        champion = model_of(stage, entry["model"]) if entry else None
+        with mapper_for(len(datasource.parts), datasource.records, compute=stage.compute) as mapper:
 
             def compared(taken: Rearrangement) -> Comparison:
                 return compare(

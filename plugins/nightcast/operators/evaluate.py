@@ -40,10 +40,8 @@ class EvaluateModelOperator(StageOperator):
         datasource = datasource_of(stage, self.manifest, self.schema)
         insights = Insights.from_json(stage.storage.read_artifact(stage.pull(self.insights)).decode())
         held_out = insights.rearrangement.complemented()
-        with (
-            model_of(stage, self.model) as model,
-            mapper_for(len(datasource.parts), datasource.records, compute=stage.compute) as mapper,
-        ):
+        model = model_of(stage, self.model)
+        with mapper_for(len(datasource.parts), datasource.records, compute=stage.compute) as mapper:
             evaluation = evaluate(
                 model,
                 datasource,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from nightcast.warehouse.manifest import Manifest, read_manifest
@@ -83,16 +79,10 @@ def parts_of(unloaded: Manifest, unload_format: str) -> tuple[Part, ...]:
     )
 
 
-@contextmanager
-def model_of(stage: Stage, model: Returned) -> Iterator[MLModel]:
-    """The trained ML model, from a copy of its directory that is deleted at the end."""
-    from nightcast.mlmodel.files import load_model, model_file_names
+def model_of(stage: Stage, model: Returned) -> MLModel:
+    """The trained ML model."""
+    from nightcast.registry.model_folder import loaded_beside
 
     reference = stage.pull(model)
     folder = reference["uri"].rsplit("/", 1)[0]
-    with TemporaryDirectory(prefix="nightcast-model-") as copy:
-        document = stage.storage.read_artifact(reference)
-        (Path(copy) / "model.json").write_bytes(document)
-        for name in model_file_names(document):
-            (Path(copy) / name).write_bytes(stage.storage.read_bytes(f"{folder}/{name}"))
-        yield load_model(Path(copy))
+    return loaded_beside(stage.storage, folder, stage.storage.read_artifact(reference))

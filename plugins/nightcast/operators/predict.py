@@ -68,8 +68,9 @@ class BatchPredictOperator(StageOperator):
         scoring = scoring_model(stage, reference, self.champion)
         # Derived from what goes in: the same run again writes the same file names.
         bp_id = object_id("bp", stage.run["pipeline"], stage.run["period"]["label"], reference["sha256"])
-        with TemporaryDirectory(prefix="nightcast-predictions-") as folder, model_of(stage, reference) as model:
-            datasource = self._datasource(stage, scored, model, trained=scoring["trainedByThisRun"])
+        model = model_of(stage, reference)
+        datasource = self._datasource(stage, scored, model, trained=scoring["trainedByThisRun"])
+        with TemporaryDirectory(prefix="nightcast-predictions-") as folder:
             # The result files are written to this machine's disk, which a cluster's workers do not share.
             with mapper_for(len(datasource.parts), datasource.records, compute=local_compute(stage.compute)) as mapper:
                 result = predict(

@@ -48,7 +48,9 @@ def test_programs_of_the_page_are_answered(labelled: Any) -> None:
     assert by_curl["Prediction"] == names["answer"]["Prediction"]
 
 
-@pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "x"], ["--intervals", "1"], ["--refresh", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--port", "65536"], ["--port", "x"], ["--intervals", "1"], ["--refresh", "0"], ["--refresh", "9"]]
+)
 def test_arguments_out_of_range_are_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["serve", "model", *arguments])

@@ -102,6 +102,9 @@ def test_of_parquet_that_gives_no_record_only_the_number_of_records_is_read(
     parts = tuple(replace(part, records=part.records + (place == 2)) for place, part in enumerate(datasource.parts))
     with pytest.raises(DatasourceError, match="its manifest says 351"):
         compute_insights(replace(datasource, parts=parts), files, rearrangement=Rearrangement(0, 30))
+    lacking = replace(datasource.schema, attributes=(*SCHEMA.attributes, Attribute("other", AttributeType.NUMERIC)))
+    with pytest.raises(DatasourceError, match=r"0002_part_00.parquet .* has no column 'other'"):
+        list(read_batches(replace(datasource, schema=lacking).numbered()[2], files, ()))
     assert not parts[0].may_reject and replace(parts[0], format="CSV").may_reject
 
 

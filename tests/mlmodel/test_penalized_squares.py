@@ -105,6 +105,17 @@ def test_the_guess_of_similar_records_leads_to_the_same_solution(monkeypatch: py
         np.testing.assert_allclose(found, expected(matrix, target, penalties), rtol=1e-5, atol=1e-7)
 
 
+def test_a_guess_of_records_that_lack_some_features_ends_no_descent_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(penalized_squares, "_FACTORED", 0)
+    [held, _], _, _ = systems()
+    # Without the records of two values, whose scaling is then the inverse of their tiny penalties.
+    values = held.sums.gram.matrix[:, [BINS, BINS + 1]].sum(axis=1)
+    like = PenalizedSquares(of_records(held.sums.gram.taken(np.asarray(values) == 0), held.sums.center), held.shapes)
+    penalties = held.shapes.penalties(1e-7, 1.0)
+    found = replace(held, like=like).solved(penalties, None, 1e-10)
+    np.testing.assert_allclose(found, held.solved(penalties, None, 1e-12), atol=1e-6)
+
+
 @pytest.mark.usefixtures("descending")
 def test_numbers_of_very_different_units_are_solved() -> None:
     both, matrix, target = systems((1e4, 1e-4, 1e2))

@@ -67,7 +67,12 @@ def test_the_champion_changes_with_a_promotion_and_a_withdrawal(
     registry.withdraw(NAME, first_promotion.entry.key, "wrong too", NOON)
     source.refresh()
     assert source.current.folder == folders[0].as_uri()
-    assert "goes on with the model" in caplog.text
+    assert source.trouble is not None and "goes on with the model" in caplog.text
+    source.refresh()
+    assert caplog.text.count("goes on with the model") == 1
+    promote_folder(registry, folders[1], "2009-01-03", "scheduled__3")
+    source.refresh()
+    assert (source.current.folder, source.trouble) == (folders[1].as_uri(), None)
 
 
 def test_a_new_champion_that_can_not_be_loaded_leaves_the_old_one(
@@ -80,16 +85,30 @@ def test_a_new_champion_that_can_not_be_loaded_leaves_the_old_one(
     kept = folders[1].parent / "kept"
     shutil.move(weights, kept)
     source.refresh()
+    source.refresh()
     assert source.current.folder == folders[0].as_uri()
-    assert "goes on with the model" in caplog.text
+    assert caplog.text.count("the model of run scheduled__2 is passed over: the model of") == 1
+    assert ChampionOf(Storage(), registry.root, NAME).current.folder == folders[0].as_uri()
     # It is looked for again.
     shutil.move(kept, weights)
     source.refresh()
     assert source.current.folder == folders[1].as_uri()
 
 
+def test_a_directory_that_holds_another_model_by_now_is_not_the_champion(
+    folders: list[Path], registry: ModelRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    promote_folder(registry, folders[0], "2009-01-01", "scheduled__1")
+    promote_folder(registry, folders[1], "2009-01-02", "scheduled__2")
+    # The run is cleared and trains again; nobody has promoted that yet.
+    shutil.copytree(folders[0], folders[1], dirs_exist_ok=True)
+    source = ChampionOf(Storage(), registry.root, NAME)
+    assert source.current.folder == folders[0].as_uri()
+    assert "is not the model that was promoted" in caplog.text
+
+
 def test_without_a_champion_or_intervals_nothing_is_served(folders: list[Path], registry: ModelRegistry) -> None:
-    with pytest.raises(RegistryError, match=f"no model '{NAME}' is champion"):
+    with pytest.raises(RegistryError, match=f"no model '{NAME}' that can be loaded is champion"):
         ChampionOf(Storage(), registry.root, NAME)
     with pytest.raises(ModelError, match="between 0 and 1"):
         ModelFolder(Storage(), str(folders[0]), 1.5)

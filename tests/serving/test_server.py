@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +26,7 @@ from nightcast.mlmodel.files import save_model
 from nightcast.mlmodel.model import MLModel
 from nightcast.prediction.single import RecordPredictor
 from nightcast.registry.model_registry import ModelRegistry
+from nightcast.serving import server
 from nightcast.storage import Storage
 from registry_entries import NAME, promote_folder
 from trained_models import trained
@@ -131,6 +134,46 @@ def test_a_promotion_is_served_without_a_restart(
                 break
             threading.Event().wait(0.1)
         assert health["model"] == other.as_uri()
+
+
+def test_a_fault_of_one_look_is_logged_and_is_not_the_last_look() -> None:
+    class Failing:
+        looks = 0
+
+        def refresh(self) -> None:
+            self.looks += 1
+            if self.looks < 3:
+                raise OSError("no space left")
+
+    async def some() -> int:
+        source = Failing()
+        task = asyncio.create_task(server.refresh_for_ever(source, 0.01))
+        while source.looks < 4:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        return source.looks
+
+    assert asyncio.run(asyncio.wait_for(some(), 20)) >= 4
+
+
+def test_an_endpoint_is_called_as_its_client_calls_it(folder: Path) -> None:
+    with serving(str(folder), "--id", "m", "--host", "0.0.0.0") as (_, said):
+        port = said["endpointUrl"].rpartition(":")[2]
+        known = client(f"http://localhost:{port}").get_ml_model(MLModelId="m")
+        assert known["EndpointInfo"]["EndpointUrl"] == f"http://localhost:{port}"
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_error(folder: Path) -> None:
+    with serving(str(folder)) as (process, said):
+        port = int(said["endpointUrl"].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            threading.Event().wait(0.2)
+        with urllib.request.urlopen(f"{said['endpointUrl']}/health", timeout=10) as answer:
+            assert answer.status == 200
+        process.terminate()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_a_port_in_use_and_a_missing_model_are_said(folder: Path, tmp_path: Path) -> None:

@@ -29,19 +29,18 @@ def add_to(commands: Subparsers) -> None:
     parser.add_argument("--champion", metavar="NAME", help="serve whichever model of this name is champion")
     parser.add_argument("--id", metavar="ID", help="the MLModelId (default: NAME, or ml- and digits of the model)")
     parser.add_argument("--host", default=_HOST, help=f"address to listen on (default: {_HOST})")
-    parser.add_argument("--port", type=_port, default=_PORT, help=f"0 takes a free one (default: {_PORT})")
+    parser.add_argument("--port", type=port, default=_PORT, help=f"0 takes a free one (default: {_PORT})")
     parser.add_argument(
         "--intervals", type=share, metavar="P", help="REGRESSION: details tell Lower and Upper, such as for 0.9"
     )
     parser.add_argument(
         "--refresh",
         type=positive,
-        default=_REFRESH,
         metavar="S",
         help=f"look who is champion every S seconds (default: {_REFRESH})",
     )
     add_common_arguments(parser)
-    parser.set_defaults(run_command=run)
+    parser.set_defaults(run_command=run, usage_error=parser.error)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,6 +48,8 @@ def run(options: argparse.Namespace) -> None:
     from nightcast.serving.amazon_ml import Api
     from nightcast.serving.server import bound, serve
 
+    if options.refresh is not None and not options.champion:
+        options.usage_error("--refresh needs --champion: a model directory stays as it is")
     logging.basicConfig(format="nightcast: %(message)s")
     logging.getLogger("nightcast").setLevel(logging.INFO)
     listening = bound(options.host, options.port)
@@ -56,9 +57,9 @@ def run(options: argparse.Namespace) -> None:
         source = _source(options)
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{listening.getsockname()[1]}"
-        api = Api(source, options.id or source.name, url)
-        _tell(options, api)
-        serve(api, listening, options.refresh)
+        api = Api(source, options.id or source.name)
+        _tell(options, api, url)
+        serve(api, listening, options.refresh or _REFRESH)
 
 
 def _source(options: argparse.Namespace) -> Source:
@@ -70,17 +71,18 @@ def _source(options: argparse.Namespace) -> Source:
     return ModelFolder(storage, options.model, options.intervals)
 
 
-def _tell(options: argparse.Namespace, api: Api) -> None:
+def _tell(options: argparse.Namespace, api: Api, url: str) -> None:
     folder = api.source.current.folder
     if options.json:
-        said = json.dumps({"mlModelId": api.model_id, "endpointUrl": api.url, "model": folder})
+        said = json.dumps({"mlModelId": api.model_id, "endpointUrl": url, "model": folder})
     else:
-        said = f"serving {api.model_id} ({folder}) at {api.url}, until interrupted"
+        said = f"serving {api.model_id} ({folder}) at {url}, until interrupted"
     print(said, flush=True)
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """A port, for argparse."""
     number = int(text)
     if not 0 <= number <= 65_535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: write 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text} is not one of 0 to 65535")
     return number

@@ -29,6 +29,8 @@ class WantedPart:
         How many records the manifest promises.
     header, null_as
         As of `Part`.
+    checked
+        What a Parquet file must have besides, in types that can be read.
     """
 
     where: str
@@ -37,6 +39,7 @@ class WantedPart:
     records: int
     header: bool
     null_as: str
+    checked: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True)

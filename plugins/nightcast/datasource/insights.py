@@ -113,7 +113,8 @@ def compute_insights(
         Applies the part function, perhaps in other processes. Partial results are merged in the order of the parts, so
         the outcome is the same to the bit whoever computes them.
     rearrangement
-        Which records are summed up; all by default. Records that can be rejected are read nevertheless.
+        Which records are summed up; all by default. Of parts that give none, Parquet files are counted
+        and their columns checked; CSV files are read nevertheless, for their rejected records.
     max_rejected
         How many records of the whole datasource may be rejected.
 

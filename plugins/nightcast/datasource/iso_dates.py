@@ -83,7 +83,7 @@ def _days(text: Octets) -> tuple[Ints, Bools]:
     fits &= (year > 0) & (month >= 1) & (month <= 12) & (day >= 1)
     months: Any = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     first = months.astype("datetime64[D]").astype(np.int64)
-    length = (months + 1).astype("datetime64[D]").astype(np.int64) - first
+    length = (months + np.timedelta64(1, "M")).astype("datetime64[D]").astype(np.int64) - first
     return first + day - 1, fits & (day <= length)
 
 

@@ -73,7 +73,7 @@ def _is_string(kind: pa.DataType) -> bool:
 
 
 def _check_columns(found: pa.Schema, wanted: WantedPart) -> None:
-    for attribute in wanted.attributes:
+    for attribute in (*wanted.attributes, *wanted.checked):
         places = found.get_all_field_indices(attribute.name)
         if not places:
             alike = [name for name in found.names if name.lower() == attribute.name.lower()]

@@ -209,7 +209,7 @@ def read_batches(numbered: NumberedPart, source: ByteSource, columns: Sequence[s
         Gives the file.
     columns
         Names of the attributes to read, each once; all of the schema by default. None at all gives batches that
-        only count.
+        only count; that a Parquet file has all attributes, and of types that can be read, is checked nevertheless.
 
     Yields
     ------
@@ -249,13 +249,15 @@ def read_batches(numbered: NumberedPart, source: ByteSource, columns: Sequence[s
 
 def _wanted(numbered: NumberedPart, columns: Sequence[str] | None) -> WantedPart:
     schema, part = numbered.schema, numbered.part
-    names = schema.names if columns is None else columns
-    attributes = [Attribute(name, schema.type_of(name)) for name in names]
-    as_text = tuple(
-        Attribute(attribute.name, AttributeType.CATEGORICAL) if attribute.name == schema.row_id else attribute
-        for attribute in attributes
-    )
-    return WantedPart(numbered.where, as_text, schema.names, part.records, part.header, part.null_as)
+    read = _delivered(schema, schema.names if columns is None else columns)
+    checked = () if read else _delivered(schema, schema.names)
+    return WantedPart(numbered.where, read, schema.names, part.records, part.header, part.null_as, checked)
+
+
+def _delivered(schema: Schema, names: Sequence[str]) -> tuple[Attribute, ...]:
+    """Attributes as batches have them: the row id is text."""
+    kinds = {name: AttributeType.CATEGORICAL if name == schema.row_id else schema.type_of(name) for name in names}
+    return tuple(Attribute(name, kind) for name, kind in kinds.items())
 
 
 @contextmanager

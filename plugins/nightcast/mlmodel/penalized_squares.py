@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,6 +103,13 @@ class PenalizedSquares:
         about = self.sums.gram.times(weights) - self._means * (self.sums.records * dot(self._means, weights))
         return self.transposed(about)
 
+    def _size_of(self, right: Floats, penalties: Floats) -> float:
+        """The square of a right side, scaled by what these records tell: those of `like` may lack some features."""
+        if self.like is None:
+            return math.inf
+        diagonal = self._diagonal + penalties
+        return dot(right, np.divide(right, diagonal, out=np.zeros(len(right)), where=diagonal > 0.0))
+
     def _guess(self, penalties: Floats) -> Callable[[Floats], Floats]:
         """See `GroupScaling`."""
         if self.like is not None and penalties.min(initial=1.0) > 0.0:
@@ -121,7 +129,7 @@ class PenalizedSquares:
         scaling = self._guess(penalties)
         found = np.zeros(len(right)) if start is None else start.copy()
         rest = right - (self._times(found) + penalties * found) if start is not None else right.copy()
-        goal = tolerance**2 * dot(right, scaling(right))
+        goal = tolerance**2 * min(dot(right, scaling(right)), self._size_of(right, penalties))
         direction = scaled = scaling(rest)
         size = dot(rest, scaled)
         for _ in range(_MOST_STEPS):

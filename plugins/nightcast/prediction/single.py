@@ -51,9 +51,9 @@ class RecordPredictor:
         Parameters
         ----------
         record
-            Values by attribute, as text; numbers and booleans of JSON are taken as their text. What is None, blank for
-            a number, or not there at all is missing. Attributes that the model does not read are passed over, the
-            target among them.
+            Values by attribute, as text; numbers of JSON are taken as they are written, booleans as ``t`` and ``f``.
+            What is None, empty, or not there at all is missing, as an empty cell of a CSV file is. Attributes that
+            the model does not read are passed over, the target among them.
 
         Returns
         -------
@@ -95,9 +95,9 @@ class RecordPredictor:
     def _batch(self, record: Mapping[str, Any]) -> Batch:
         unknown = [name for name in record if name not in self._types]
         if unknown:
+            told = ", ".join(f"{name!r:.80}" for name in unknown[:5])
             raise PredictionError(
-                f"the record has {', '.join(map(repr, unknown[:5]))}, and the model's schema does not: it has "
-                f"{', '.join(map(repr, self._types))}."
+                f"the record has {told}, and the model's schema does not: it has {', '.join(map(repr, self._types))}."
             )
         columns: dict[str, Array] = {}
         for name in self.model.columns:
@@ -116,13 +116,24 @@ def _single(score: float) -> float:
 
 
 def _text(name: str, value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
+    if value is None or value == "":
+        return None
     if isinstance(value, bool):
-        return "1" if value else "0"
+        return "t" if value else "f"
     if isinstance(value, int | float):
         return repr(value)
-    raise PredictionError(f"the attribute {name!r} must be a text, not {value!r:.80}.")
+    if isinstance(value, str) and _is_unicode(value):
+        return value
+    raise PredictionError(f"the attribute {name!r} must be a text in Unicode, not {value!r:.80}.")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether no half of a surrogate pair is in it, which JSON can write and UTF-8 can not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cell(text: str | None, kind: AttributeType) -> Cells:

@@ -11,6 +11,7 @@ from nightcast.errors import MissingObjectError, ModelError
 from nightcast.storage import is_s3, local_path
 
 if TYPE_CHECKING:
+    from nightcast.artifacts import ArtifactRef
     from nightcast.mlmodel.model import MLModel
     from nightcast.storage import Storage
 
@@ -42,17 +43,43 @@ def loaded_beside(storage: Storage, folder: str, document: bytes) -> MLModel:
     Raises
     ------
     ModelError
-        If it is damaged.
+        If it is damaged, or this machine has no room for the copy.
     MissingObjectError
         If a file is not there.
     """
     from nightcast.mlmodel.files import load_model, model_file_names
 
-    with TemporaryDirectory(prefix="nightcast-model-") as copy:
-        (Path(copy) / MODEL).write_bytes(document)
-        for name in model_file_names(document):
-            (Path(copy) / name).write_bytes(storage.read_bytes(f"{folder}/{name}"))
-        return load_model(Path(copy))
+    try:
+        with TemporaryDirectory(prefix="nightcast-model-") as copy:
+            (Path(copy) / MODEL).write_bytes(document)
+            for name in model_file_names(document):
+                (Path(copy) / name).write_bytes(storage.read_bytes(f"{folder}/{name}"))
+            return load_model(Path(copy))
+    except OSError as fault:
+        raise ModelError(f"the model of {folder} can not be copied to this machine: {fault}") from fault
+
+
+def promoted(storage: Storage, model: ArtifactRef) -> MLModel:
+    """The model that a promotion speaks of.
+
+    Parameters
+    ----------
+    model
+        Reference of its ``model.json``.
+
+    Raises
+    ------
+    ModelError
+        If a file is gone or damaged, or the directory holds another model.
+    """
+    uri = model["uri"]
+    try:
+        document = storage.read_bytes(uri)
+        if hashlib.sha256(document).hexdigest() != model["sha256"]:
+            raise ModelError(f"{uri} is not the model that was promoted: its run has trained another one since.")
+        return loaded_beside(storage, uri.rpartition("/")[0], document)
+    except MissingObjectError as fault:
+        raise ModelError(f"the model of {uri} is not whole any more: {fault}") from fault
 
 
 def model_digest(storage: Storage, folder: str) -> str:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nightcast.errors import NightcastError
+from nightcast.datasource.strict_json import parse_object
+from nightcast.errors import NightcastError, PredictionError
 from nightcast.mlmodel.model import MLModel
+from nightcast.mlmodel.targets import ModelType
 from nightcast.serving.served_model import ServedModel
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
@@ -34,6 +36,11 @@ class Source(Protocol):
     @property
     def current(self) -> ServedModel:
         """The model now; another one perhaps a moment later."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why this may not be the model that it should be; None where all is well."""
         ...
 
     def refresh(self) -> None:
@@ -63,33 +70,32 @@ class Api:
     ----------
     model_id
         Amazon ML's MLModelId.
-    url
-        Of the endpoint, as clients reach it.
     """
 
     source: Source
     model_id: str
-    url: str
 
-    def answer(self, target: str | None, body: bytes) -> tuple[int, bytes]:
+    def answer(self, target: str | None, body: bytes, url: str) -> tuple[int, bytes]:
         """Status and body of the answer.
 
         Parameters
         ----------
+        url
+            Of the endpoint, as this client has reached it.
         target
             The header ``X-Amz-Target``: ``AmazonML_20141212.`` and the operation.
         body
             Parameters as JSON.
         """
         try:
-            return 200, _json(self._operation(target)(_parameters(body)))
+            return 200, _json(self._operation(target)(_parameters(body), url))
         except RefusedError as refused:
             return refused.status, refusal(refused.code, str(refused))
         except Exception:
             log.exception("a request could not be answered")
             return 500, refusal("InternalServerException", "the request could not be answered: see the server's log.")
 
-    def _operation(self, target: str | None) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    def _operation(self, target: str | None) -> Callable[[Mapping[str, Any], str], Mapping[str, Any]]:
         operations = {"Predict": self._predict, "GetMLModel": self._get_ml_model}
         name = (target or "").removeprefix(_PREFIX)
         if not (target or "").startswith(_PREFIX) or name not in operations:
@@ -99,7 +105,7 @@ class Api:
             )
         return operations[name]
 
-    def _predict(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _predict(self, parameters: Mapping[str, Any], _: str) -> dict[str, Any]:
         self._check_id(parameters)
         record = parameters.get("Record")
         if not isinstance(record, dict):
@@ -109,25 +115,26 @@ class Api:
         except NightcastError as fault:
             raise RefusedError("InvalidInputException", str(fault)) from fault
 
-    def _get_ml_model(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_ml_model(self, parameters: Mapping[str, Any], url: str) -> dict[str, Any]:
         self._check_id(parameters)
         served = self.source.current
         model = served.predictor.model
-        found = {
+        found: dict[str, Any] = {
             "MLModelId": self.model_id,
             "Name": self.model_id,
             "Status": "COMPLETED",
             "MLModelType": model.model_type.value,
-            "ScoreThreshold": model.score_threshold,
             "LastUpdatedAt": served.since.timestamp(),
             "TrainingParameters": {name: str(value) for name, value in model.parameters.items()},
             "EndpointInfo": {
-                "EndpointUrl": self.url,
+                "EndpointUrl": url,
                 "EndpointStatus": "READY",
                 "PeakRequestsPerSecond": _PEAK_REQUESTS,
                 "CreatedAt": served.since.timestamp(),
             },
         }
+        if model.model_type is ModelType.BINARY:
+            found["ScoreThreshold"] = model.score_threshold
         return {**found, **_verbose(model)} if parameters.get("Verbose") is True else found
 
     def _check_id(self, parameters: Mapping[str, Any]) -> None:
@@ -150,12 +157,9 @@ def _verbose(model: MLModel) -> dict[str, str]:
 
 def _parameters(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
-    except ValueError as fault:
-        raise RefusedError("SerializationException", f"the request's body is no JSON ({fault}).") from fault
-    if not isinstance(found, dict):
-        raise RefusedError("SerializationException", "the request's body must be a JSON object.")
-    return found
+        return parse_object(body.decode(), "the request", PredictionError)
+    except (PredictionError, UnicodeDecodeError) as fault:
+        raise RefusedError("SerializationException", f"{fault}.") from fault
 
 
 def _json(document: Mapping[str, Any]) -> bytes:

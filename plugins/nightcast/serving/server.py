@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nightcast.errors import PredictionError
 from nightcast.serving.amazon_ml import MEDIA_TYPE, Api, Source, refusal
 
+log = logging.getLogger(__name__)
 # Amazon ML took records of up to 100 KB; JSON may write a character as six.
 _MOST_BYTES = 1 << 20
 _BACKLOG = 1_024
@@ -34,23 +36,27 @@ def application(api: Api, refresh_seconds: float) -> Starlette:
 
     async def call(request: Request) -> Response:
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                said = refusal("InvalidInputException", f"the request is longer than {_MOST_BYTES:,} bytes.")
-                return Response(said, 413, media_type=MEDIA_TYPE)
-        status, content = await run_in_threadpool(api.answer, request.headers.get("x-amz-target"), bytes(body))
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    said = refusal("InvalidInputException", f"the request is longer than {_MOST_BYTES:,} bytes.")
+                    return Response(said, 413, media_type=MEDIA_TYPE)
+        except ClientDisconnect:
+            # Nobody is there to read it.
+            return Response(status_code=400)
+        target, url = request.headers.get("x-amz-target"), str(request.base_url).rstrip("/")
+        status, content = await run_in_threadpool(api.answer, target, bytes(body), url)
         return Response(content, status, media_type=MEDIA_TYPE)
 
     async def health(_: Request) -> Response:
-        served = api.source.current
-        return JSONResponse(
-            {"status": "READY", "mlModelId": api.model_id, "model": served.folder, "since": str(served.since)}
-        )
+        served, trouble = api.source.current, api.source.trouble
+        found = {"status": "READY", "mlModelId": api.model_id, "model": served.folder, "since": str(served.since)}
+        return JSONResponse({**found, "trouble": trouble} if trouble else found)
 
     @contextlib.asynccontextmanager
     async def refreshing(_: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(_refresh_for_ever(api.source, refresh_seconds))
+        task = asyncio.create_task(refresh_for_ever(api.source, refresh_seconds))
         yield
         task.cancel()
 
@@ -58,10 +64,14 @@ def application(api: Api, refresh_seconds: float) -> Starlette:
     return Starlette(routes=routes, lifespan=refreshing)
 
 
-async def _refresh_for_ever(source: Source, seconds: float) -> None:
+async def refresh_for_ever(source: Source, seconds: float) -> None:
+    """Look for another model every so many seconds, whatever comes of it."""
     while True:
         await asyncio.sleep(seconds)
-        await run_in_threadpool(source.refresh)
+        try:
+            await run_in_threadpool(source.refresh)
+        except Exception:
+            log.exception("it could not be looked for another model; the last one goes on")
 
 
 def bound(host: str, port: int) -> socket.socket:

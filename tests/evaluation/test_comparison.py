@@ -100,7 +100,7 @@ def test_of_many_records_a_sample_tells_the_deviation(models, datasource, files,
 
 def dated(sales: pa.Table, days: int) -> pa.Table:
     start = np.datetime64("2024-01-01")
-    texts = [f"day {start + number % days}" for number in range(sales.num_rows)]
+    texts = [f"day {start + np.timedelta64(number % days, 'D')}" for number in range(sales.num_rows)]
     return sales.set_column(4, "title", pa.array(texts))
 
 

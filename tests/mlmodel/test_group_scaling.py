@@ -22,7 +22,12 @@ def shapes_for(*bases: np.ndarray | int, grouped: bool = True) -> Shapes:
         feature, coefficient = feature + features, coefficient + coefficients
     owners = np.repeat(np.arange(len(bases)), [len(matrix.T) for matrix in matrices])
     numbers = np.repeat([not isinstance(basis, int) for basis in bases], [len(matrix.T) for matrix in matrices])
-    return Shapes(csr_array(block_diag(matrices)), numbers, owners, tuple(groups) if grouped else ())
+    return Shapes(
+        csr_array(block_diag([csr_array(matrix) for matrix in matrices])),
+        numbers,
+        owners,
+        tuple(groups) if grouped else (),
+    )
 
 
 def hessian(shapes: Shapes, products: np.ndarray, sums: np.ndarray, records: float) -> np.ndarray:

@@ -22,7 +22,9 @@ VALUES = np.where(RNG.random(4000) < 0.2, np.nan, RNG.gamma(2, 20, 4000) - 5)
 
 @pytest.fixture
 def insights(write: Callable[..., Datasource], files: ByteSource) -> Insights:
-    days = [str(np.datetime64("2008-01-01") + int(number)) for number in RNG.integers(0, 700, 4000)]
+    days = [
+        str(np.datetime64("2008-01-01") + np.timedelta64(int(number), "D")) for number in RNG.integers(0, 700, 4000)
+    ]
     table = pa.table({"x": pa.array(VALUES, from_pandas=True), "day": days})
     return compute_insights(Datasource(SCHEMA, write(table).parts), files)
 

@@ -85,7 +85,10 @@ def test_no_order_of_any_records_matters(
     x = np.exp(rng.normal(0, tail, records))
     table = pa.table(
         {
-            "day": [str(np.datetime64("2008-02-27") + int(day)) for day in rng.integers(0, 400, records)],
+            "day": [
+                str(np.datetime64("2008-02-27") + np.timedelta64(int(day), "D"))
+                for day in rng.integers(0, 400, records)
+            ],
             "x": x,
             "y": pa.array(np.where(rng.random(records) < 0.1, np.nan, rng.integers(0, 70, records)), from_pandas=True),
             "sold": np.log(x) + rng.normal(0, 1, records),
@@ -113,7 +116,7 @@ DATED = Schema(
 
 
 def test_dates_are_offered_as_extensions(write: Callable[..., Datasource], files: ByteSource) -> None:
-    days = [str(np.datetime64("2008-02-27") + day) for day in range(300)]
+    days = [str(np.datetime64("2008-02-27") + np.timedelta64(day, "D")) for day in range(300)]
     table = pa.table(
         {
             "day": days,

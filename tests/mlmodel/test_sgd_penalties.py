@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from nightcast.datasource.insights import compute_insights
-from nightcast.datasource.parts import ByteSource, Datasource
+from nightcast.datasource.parts import ByteSource, Datasource, read_batches
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.mlmodel import sgd_penalties
@@ -15,6 +16,8 @@ from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.sgd import SgdLearner
 from nightcast.mlmodel.sgd_coordinates import coordinates
+from nightcast.mlmodel.sgd_passes import Passes
+from nightcast.mlmodel.sgd_records import Records
 from nightcast.mlmodel.targets import Target
 from nightcast.recipe.featurizer import build_featurizer
 from nightcast.recipe.grammar import parse_recipe
@@ -82,6 +85,30 @@ def test_many_records_and_given_penalties_are_left_alone(
     alone = SgdLearner().fit(given, map)
     assert alone.facts["penalties"] == {}
     assert alone.log == SgdLearner(l2=1e-6).fit(given, map).log
+
+
+def test_learners_are_ranked_by_what_they_make_least_and_not_by_a_slice_that_misleads(
+    task: Callable[..., TrainingTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = task(1_500)
+    expected = LinearLearner().fit(given, map)
+
+    def predictions(fit):  # type: ignore[no-untyped-def]
+        [batch] = read_batches(given.datasource.numbered()[0], given.source)
+        return fit.predictor.raw_scores(batch)
+
+    def misleading(passes: Passes) -> Records:
+        # A slice for which the mean of all is right.
+        slice_ = judged(passes)
+        return replace(slice_, targets=np.zeros(len(slice_)))
+
+    judged = Passes._judged
+    monkeypatch.setattr(Passes, "_judged", misleading)
+    suited = predictions(SgdLearner().fit(given, map)) - predictions(expected)
+    misled = predictions(SgdLearner(l2=1e-6).fit(given, map)) - predictions(expected)
+    deviation = float(np.std(predictions(expected)))
+    assert np.sqrt((suited**2).mean()) < 0.05 * deviation
+    assert np.sqrt((misled**2).mean()) > 0.2 * deviation
 
 
 def test_the_log_says_that_they_were_chosen(task: Callable[..., TrainingTask]) -> None:

@@ -184,7 +184,9 @@ class SgdLearner:
             | ({_L2: "chosen"} if chosen else {})
         )
         penalty = Penalty(self.l1, chosen.l2 if chosen else self._l2)
-        passes = Passes(task.target.model_type, found, source, _start(task), penalty, self.max_passes, log)
+        passes = Passes(
+            task.target.model_type, found, source, _start(task), penalty, self.max_passes, log, suited=bool(chosen)
+        )
         return passes, chosen.by_output if chosen else {}
 
     def _predictor(self, found: Coordinates, parameters: Floats, shares: Floats) -> tuple[LinearPredictor, int, int]:

@@ -42,7 +42,7 @@ Ended = Callable[[int, Progress], tuple[Bools, bool]]
 
 @dataclass
 class Best:
-    """The learner that was best on the validation slice, at the end of which pass, and what it gave there.
+    """The learner that was best, and at the end of which pass.
 
     Parameters
     ----------
@@ -50,8 +50,6 @@ class Best:
         Its place among the rates.
     parameters
         Its averaged weights; shape (width, outputs).
-    scores
-        Of the validation slice; shape (records, outputs).
     gained, gained_loss
         The last pass in which the loss fell notably, and to what.
     """
@@ -60,15 +58,13 @@ class Best:
     passes: int = 0
     loss: float = math.inf
     parameters: Floats = field(default_factory=lambda: np.zeros((0, 1)), repr=False)
-    scores: Floats = field(default_factory=lambda: np.zeros((0, 1)), repr=False)
     gained: int = 0
     gained_loss: float = math.inf
 
-    def offer(self, number: int, learner: int, loss: float, parameters: Floats, scores: Floats) -> None:
+    def offer(self, number: int, learner: int, loss: float, parameters: Floats) -> None:
         """Take the best learner of a pass, if it is better."""
         if loss < self.loss:
-            self.learner, self.passes, self.loss = learner, number, loss
-            self.parameters, self.scores = parameters, scores
+            self.learner, self.passes, self.loss, self.parameters = learner, number, loss, parameters
         if loss < self.gained_loss * (1 - _NOTABLE):
             self.gained, self.gained_loss = number, loss
 
@@ -101,6 +97,9 @@ class Passes:
         Intercepts to begin with; shape (outputs,).
     most
         Passes at most.
+    suited
+        Whether the penalty suits the records. Learners are then ranked by the penalised loss that they are to make
+        least, and not by what happens to be right for the slice; if the records are in memory.
     """
 
     model_type: ModelType
@@ -110,6 +109,7 @@ class Passes:
     penalty: Penalty
     most: int
     log: TrainingLog
+    suited: bool = False
 
     def search(self) -> tuple[Best, dict[str, Any]]:
         """Run all learners until no more can be learnt.
@@ -119,7 +119,7 @@ class Passes:
         ModelError
             If numbers are too large.
         """
-        best, judge = Best(), _Judge(self.model_type, self.coordinates, self._judged())
+        best, judge = Best(), self._judge()
         sums, last, seen = np.zeros(len(RATES)), np.full(len(RATES), np.inf), 0
 
         def ended(number: int, progress: Progress) -> tuple[Bools, bool]:
@@ -152,13 +152,20 @@ class Passes:
     def validation_facts(self, best: Best) -> tuple[dict[str, float], float]:
         """Metrics of the best learner on the validation slice, and its loss."""
         scale, center = self.coordinates.target_scale, self.coordinates.target_center
-        scores = best.scores[:, 0] if best.scores.shape[1] == 1 else best.scores
+        judged = self._judged()
+        scores = scores_of(judged, best.parameters, self.coordinates.dense)
+        scores = scores[:, 0] if scores.shape[1] == 1 else scores
         predictions = LINKS[self.model_type].predictions(scores * scale + center)
-        return validation_facts(self.model_type, self._judged().targets * scale + center, predictions)
+        return validation_facts(self.model_type, judged.targets * scale + center, predictions)
 
     def _steps(self, rates: tuple[float, ...]) -> Steps:
         found = self.coordinates
         return Steps(self.model_type, rates, found.dense, self.start, self.penalty, found.paces)
+
+    def _judge(self) -> _Judge:
+        if self.suited and self.source.rest is not None:
+            return _Judge(self.model_type, self.coordinates.dense, self.source.rest, self.penalty.l2)
+        return _Judge(self.model_type, self.coordinates.dense, self._judged())
 
     def _judged(self) -> Records:
         """The validation slice; with none, all records."""
@@ -217,17 +224,22 @@ class _Walk:
 
 @dataclass(frozen=True)
 class _Judge:
-    model_type: ModelType
-    coordinates: Coordinates
-    records: Records
+    """Ranks learners by the mean loss of records, and by a penalty as of `Penalty`."""
 
-    def best_of(self, steps: Steps) -> tuple[int, float, Floats, Floats]:
-        """The best learner, its mean loss, its averaged weights and its scores."""
+    model_type: ModelType
+    dense: Ints
+    records: Records
+    l2: float | Floats = 0.0
+
+    def best_of(self, steps: Steps) -> tuple[int, float, Floats]:
+        """The best learner, its loss, and its averaged weights."""
         weights = steps.averages()
-        scores = scores_of(self.records, weights, self.coordinates.dense)
-        scores = scores.reshape(len(self.records), len(steps.rates), -1)
+        shape = (len(self.records), len(steps.rates), -1)
+        scores = scores_of(self.records, weights, self.dense).reshape(shape)
         found = losses(self.model_type, scores, self.records.targets).values.mean(axis=0)
+        by_output = 0.5 * (np.broadcast_to(self.l2, len(weights)) @ weights**2)
+        found = found + by_output.reshape(len(steps.rates), -1).sum(axis=1)
         found = np.where(np.isfinite(found), found, np.inf)
         learner = int(np.argmin(found))
         parameters = weights.reshape(len(weights), len(steps.rates), -1)[:, learner].copy()
-        return learner, float(found[learner]), parameters, scores[:, learner].copy()
+        return learner, float(found[learner]), parameters

@@ -17,10 +17,11 @@ from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.sgd_coordinates import Coordinates
 from nightcast.mlmodel.targets import ModelType
 
-# Records up to which the linear learner has them judged by all folds, and quickly.
-_FEW = 10_000
+# Records up to which the linear learner chooses quickly beside the passes; of more classes' scores, ten passes end too
+# far from the optimum.
+_FEW, _FEW_OF_CLASSES = 60_000, 10_000
 # Fewer do not tell enough: where passes end, and at which rate, does as well.
-_LEAST = 400
+_LEAST = 200
 # The penalty at which a parameter's first step is not multiplied.
 _USUAL = 10.0
 
@@ -47,8 +48,8 @@ class ChosenPenalties:
 
 def chosen_penalties(task: TrainingTask, coordinates: Coordinates, mapper: Mapper) -> ChosenPenalties | None:
     """The penalties that are best for the training records; None where they are many, or very few."""
-    records = task.insights.records
-    if not _LEAST <= records * task.target.outputs <= _FEW:
+    records, outputs = task.insights.records, task.target.outputs
+    if records < _LEAST or records * outputs > (_FEW if outputs == 1 else _FEW_OF_CLASSES):
         return None
     kind = linear_regression if task.target.model_type is ModelType.REGRESSION else logistic
     shapes, by_coefficient = kind.chosen_penalties(task, coordinates.featurizer, mapper)

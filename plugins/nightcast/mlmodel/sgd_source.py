@@ -32,6 +32,11 @@ class Source(Protocol):
         ...
 
     @property
+    def rest(self) -> Records | None:
+        """The training records beside the slice; None where they are not in memory."""
+        ...
+
+    @property
     def size(self) -> int:
         """About how many records it has."""
         ...
@@ -48,10 +53,11 @@ class HeldSource:
     records: Records
 
     def __post_init__(self) -> None:
-        self._rest = self.records.side(validation=False)
-        validation = self.records.side(validation=True)
+        rest, validation = self.records.side(validation=False), self.records.side(validation=True)
         # Without one of the two sides there is nothing to judge by.
-        self.validation = validation if len(validation) and len(self._rest) else None
+        apart = bool(len(rest) and len(validation))
+        self.rest = rest if apart else self.records
+        self.validation = validation if apart else None
 
     @property
     def size(self) -> int:
@@ -60,7 +66,7 @@ class HeldSource:
 
     def chunks(self, *, everything: bool) -> Iterator[Records]:
         """See `Source`."""
-        yield self.records if everything or self.validation is None else self._rest
+        yield self.records if everything else self.rest
 
 
 @dataclass
@@ -71,6 +77,7 @@ class StreamedSource:
     coordinates: Coordinates
     shuffle: bool
     validation: Records | None
+    rest: None = None
 
     @property
     def size(self) -> int:

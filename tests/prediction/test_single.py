@@ -21,7 +21,7 @@ from nightcast.prediction.single import RecordPredictor
 from trained_models import trained, with_classes
 
 Write = Callable[..., Datasource]
-SOME = 300
+SOME = 100
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class BoostingLearner:
     """Gradient-boosted trees, grown by scikit-learn's histogram algorithm with early stopping.
 
     Trees are grown on the attributes that the recipe reads, whatever it makes of them: see `TreeEncoder`. Up to four
-    settings are tried on the validation slice; up to 5,000 records (divided by the classes of a MULTICLASS target,
+    settings are tried on the validation slice; up to 10,000 records (divided by the classes of a MULTICLASS target,
     which have trees of their own) on two folds more, and the best ones on all six. Of a target that is a count (whole
     numbers from 0), squared error and Poisson loss are both tried, and compared by squared error; Tweedie loss is not
     offered, for scikit-learn has none. Where six folds were tried, up to 2,000 records, the model is the mean of the

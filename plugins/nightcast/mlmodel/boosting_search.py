@@ -16,7 +16,7 @@ from nightcast.mlmodel.training_matrix import TrainingRows
 from nightcast.mlmodel.tree_encoder import TreeEncoder
 
 # Up to so many records every fold is held out once; beyond, the validation slice alone says enough.
-_FOLDED_RECORDS = 5_000
+_FOLDED_RECORDS = 10_000
 _COMPARED_SPLITS = 3
 _SMALL_RECORDS = 20_000
 _MEDIUM_RECORDS = 250_000

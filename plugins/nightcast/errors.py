@@ -26,6 +26,10 @@ class MissingObjectError(StorageError):
     """An object does not exist: trying again will not help."""
 
 
+class ChangedObjectError(StorageError):
+    """An object is no longer what its reference was made for."""
+
+
 class RetentionError(NightcastError):
     """It can not be told what may be removed, so nothing is."""
 

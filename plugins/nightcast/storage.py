@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from nightcast import local_files
 from nightcast.artifacts import BYTES
-from nightcast.errors import MissingObjectError, StorageError
+from nightcast.errors import ChangedObjectError, MissingObjectError, StorageError
 from nightcast.storage_errors import explained as _explained
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Storage:
         """
         data = self.read_bytes(reference["uri"])
         if hashlib.sha256(data).hexdigest() != reference["sha256"]:
-            raise StorageError(
+            raise ChangedObjectError(
                 f"{reference['uri']} is not the object that the task before wrote: another run or hand has "
                 "overwritten it. Clear that task to write it again."
             )

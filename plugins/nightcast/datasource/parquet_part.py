@@ -41,7 +41,7 @@ def read_parquet(path: Path, wanted: WantedPart) -> Iterator[Decoded]:
             seen += batch.num_rows
             del batch
             yield decoded
-            # Not kept while the next one is decoded; so do all whom batches pass through.
+            # Not kept while the next one is decoded; nor do `read_batches` and training, which needs most memory.
             del decoded
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -87,13 +87,17 @@ class Intervals:
     def _offsets(self, level: float) -> tuple[Floats, Floats]:
         """What is added to predictions of each bin; two of shape (bins,)."""
         check_level(level)
-        table = np.asarray(self.residuals)
         counts = np.asarray(self.counts, dtype=np.float64)
         # One more record, the new one, stands somewhere among those that were seen.
         tail = np.maximum((counts + 1) * (1 - level) / 2 / counts - 1 / counts, 0.0)
-        low = np.array([_at(row, share) for row, share in zip(table, tail, strict=True)])
-        high = np.array([_at(row, 1 - share) for row, share in zip(table, tail, strict=True)])
+        low = np.array([_at(row, share) for row, share in zip(self._table, tail, strict=True)])
+        high = np.array([_at(row, 1 - share) for row, share in zip(self._table, tail, strict=True)])
         return low, high
+
+    @cached_property
+    def _table(self) -> Floats:
+        """`residuals` as one array: to make it takes longer than to predict a record."""
+        return np.asarray(self.residuals)
 
     def to_document(self) -> dict[str, Any]:
         """As JSON values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class StreamedSource:
     coordinates: Coordinates
     shuffle: bool
     validation: Records | None
-    rest: None = None
+    rest: ClassVar[None] = None
 
     @property
     def size(self) -> int:

@@ -90,7 +90,7 @@ class Answers:
             return [text_array(["0", "1"]).take(int_array(ones)), written], finite
         if self.level is None:
             return [written], finite
-        lower, upper = self._intervals.bounds(scores, self.level)
+        lower, upper = self.intervals.bounds(scores, self.level)
         columns = [written, format_scores(lower), format_scores(upper, line_end=True)]
         return columns, _all_valid(columns)
 
@@ -115,7 +115,8 @@ class Answers:
         return [best, *columns], _all_valid(columns)
 
     @cached_property
-    def _intervals(self) -> Intervals:
+    def intervals(self) -> Intervals:
+        """What the ends of intervals are made of; only where there is a level."""
         return Intervals.from_document(self.model.intervals or {})
 
 

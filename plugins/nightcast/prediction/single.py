@@ -13,7 +13,6 @@ from nightcast.datasource.cells import Cells, binary_cells, numeric_cells
 from nightcast.datasource.parts import Batch
 from nightcast.datasource.schema import AttributeType
 from nightcast.errors import PredictionError
-from nightcast.mlmodel.intervals import Intervals
 from nightcast.mlmodel.model import MLModel
 from nightcast.mlmodel.targets import ModelType
 from nightcast.prediction.answers import Answers
@@ -39,10 +38,8 @@ class RecordPredictor:
     """
 
     def __init__(self, model: MLModel, level: float | None = None) -> None:
-        Answers(model, level)  # checks the level
         self.model = model
-        self.level = level
-        self._intervals = None if level is None else Intervals.from_document(model.intervals or {})
+        self._answers = Answers(model, level)
         self._types = {attribute.name: attribute.type for attribute in model.schema.attributes}
 
     def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,8 +84,8 @@ class RecordPredictor:
 
     def _details(self, scores: Floats) -> dict[str, str]:
         found = {"PredictiveModelType": self.model.model_type.value, "Algorithm": self.model.learner.upper()}
-        if self._intervals is not None and self.level is not None:
-            lower, upper = self._intervals.bounds(scores, self.level)
+        if self._answers.level is not None:
+            lower, upper = self._answers.intervals.bounds(scores, self._answers.level)
             found |= {"Lower": repr(_single(lower[0])), "Upper": repr(_single(upper[0]))}
         return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from nightcast.errors import MissingObjectError, ModelError
+from nightcast.errors import ChangedObjectError, MissingObjectError, ModelError
 from nightcast.storage import is_s3, local_path
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def promoted(storage: Storage, model: ArtifactRef) -> MLModel:
     """
     uri = model["uri"]
     try:
-        document = storage.read_bytes(uri)
-        if hashlib.sha256(document).hexdigest() != model["sha256"]:
-            raise ModelError(f"{uri} is not the model that was promoted: its run has trained another one since.")
-        return loaded_beside(storage, uri.rpartition("/")[0], document)
+        return loaded_beside(storage, uri.rpartition("/")[0], storage.read_artifact(model))
+    except ChangedObjectError as fault:
+        raise ModelError(f"{uri} is not the model that was promoted: its run has trained another one since.") from fault
     except MissingObjectError as fault:
         raise ModelError(f"the model of {uri} is not whole any more: {fault}") from fault
 

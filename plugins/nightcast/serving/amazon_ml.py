@@ -57,9 +57,9 @@ class RefusedError(Exception):
         Amazon ML's name of the exception.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.status = code, status
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Api:
         try:
             return 200, _json(self._operation(target)(_parameters(body), url))
         except RefusedError as refused:
-            return refused.status, refusal(refused.code, str(refused))
+            return 400, refusal(refused.code, str(refused))
         except Exception:
             log.exception("a request could not be answered")
             return 500, refusal("InternalServerException", "the request could not be answered: see the server's log.")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from endpoints import serving
 from nightcast.cli import main
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "real-time.md"
@@ -34,16 +33,11 @@ def posted(command: str) -> dict[str, Any]:
 
 
 def test_programs_of_the_page_are_answered(labelled: Any) -> None:
-    command = [sys.executable, "-m", "nightcast.cli", "serve", labelled.model("sold"), "--id", "sales_forecast"]
-    with subprocess.Popen([*command, "--port", "0", "--json"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = json.loads(process.stdout.readline())["endpointUrl"]
-            names: dict[str, Any] = {}
-            exec(block("python", "boto3.client").replace("http://127.0.0.1:8765", url), names)
-            by_curl = posted(block("bash", "curl").replace("http://127.0.0.1:8765", url))
-        finally:
-            process.terminate()
+    names: dict[str, Any] = {}
+    with serving(labelled.model("sold"), "--id", "sales_forecast") as (_, said):
+        url = said["endpointUrl"]
+        exec(block("python", "boto3.client").replace("http://127.0.0.1:8765", url), names)
+        by_curl = posted(block("bash", "curl").replace("http://127.0.0.1:8765", url))
     assert 10 < names["sold"] < 60
     assert by_curl["Prediction"] == names["answer"]["Prediction"]
 

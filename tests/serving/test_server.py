@@ -11,8 +11,6 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from endpoints import serving
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.mlmodel.files import save_model
 from nightcast.mlmodel.model import MLModel
@@ -43,19 +42,6 @@ def folder(model: MLModel, tmp_path: Path) -> Path:
     made.mkdir()
     save_model(model, made)
     return made
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    command = [sys.executable, "-m", "nightcast.cli", "serve", *arguments, "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None and process.stderr is not None
-            line = process.stdout.readline()
-            assert line, process.stderr.read()
-            yield process, json.loads(line)
-        finally:
-            process.terminate()
 
 
 def client(url: str | None = None) -> Any:

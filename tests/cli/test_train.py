@@ -75,13 +75,13 @@ def test_the_candidates_of_auto_are_told(labelled):
 
 
 def test_candidates_stand_beside_the_loss_that_they_were_compared_by(labelled):
-    candidates = [{"learner": "linear", "validation": {}, "validationLoss": 4.25, "crossValidatedLoss": 3.5}]
-    auto = {"candidates": candidates, "comparedBy": "crossValidatedLoss"}
+    candidates = [{"learner": "linear", "validation": {}, "validationLoss": 4.25, "heldOutLoss": 3.5}]
+    auto = {"candidates": candidates, "comparedBy": "heldOutLoss"}
     model = load_model(Path(labelled.model("sold")))
     told = io.StringIO()
     print_training(Printer(told), replace(model, training={**model.training, "auto": auto}))
     header, _, row = told.getvalue().split("Candidates\n")[1].splitlines()
-    assert "Cross-validated loss" in header
+    assert "Loss on records held out" in header
     assert row.split() == ["linear", "3.5"]
 
 

@@ -225,7 +225,8 @@ def test_coverage_of_the_intervals(datasource: Datasource, files: ByteSource) ->
     found = evaluate(model, datasource, TRAINED_ON.complemented(), files)
     assert [one["level"] for one in found.intervals] == [0.5, 0.8, 0.9, 0.95]
     for one in found.intervals:
-        assert one["coverage"] == pytest.approx(one["level"], abs=0.06)
+        # The mean of six fits errs less than each of them, whose residuals these are: narrow intervals cover more.
+        assert -0.06 < one["coverage"] - one["level"] < max(0.06, 0.2 * (1 - one["level"]))
     widths = [one["meanWidth"] for one in found.intervals]
     assert widths == sorted(widths)
     assert 0 < widths[0] < 4 * found.metric

@@ -16,7 +16,7 @@ from nightcast.datasource.parts import ByteSource, Datasource, read_batches
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
-from nightcast.mlmodel import boosting_fit
+from nightcast.mlmodel import boosting_fit, boosting_search
 from nightcast.mlmodel.boosting import BoostingLearner
 from nightcast.mlmodel.category_means import with_category_means
 from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask
@@ -74,7 +74,8 @@ def test_trees_are_better_than_the_mean_and_say_how_they_came_to_be(
     assert facts["validation"] == {"RegressionRMSE": facts["validationLoss"]}
     assert np.sqrt((errors**2).mean()) * 0.8 < facts["validationLoss"] < 2.2
     assert facts["trainingRecords"] == facts["sampledRecords"] == known.sum()
-    assert facts["models"] == 1
+    # The mean of as many fits as there are folds.
+    assert facts["models"] == facts["folds"] == FOLDS == len(fit.held_out)
     assert facts["features"] == len(fit.predictor.encoder.titles)
     assert facts["validationCurve"][0] == [0, pytest.approx(targets[known].var(), rel=0.1)]
     assert facts["iterations"] in [number for number, _ in facts["validationCurve"]]
@@ -85,6 +86,15 @@ def test_trees_are_better_than_the_mean_and_say_how_they_came_to_be(
     assert fit.parameters["loss"] == "squared_error"
     assert any(line.startswith("iteration 10: training loss") for line in fit.log)
     json.dumps(facts, allow_nan=False)
+
+
+@pytest.mark.parametrize("limit", ["_FOLDED_RECORDS", "_FOLDED_CELLS"])
+def test_of_many_records_the_validation_slice_alone_judges_and_one_fit_is_kept(
+    datasource: Datasource, files: ByteSource, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(boosting_search, limit, 2_900)
+    fit = QUICK.fit(task_of(datasource, files), map)
+    assert (fit.facts["models"], fit.facts["folds"], list(fit.held_out)) == (1, 1, [0])
 
 
 def test_parts_workers_and_threads_do_not_matter(
@@ -146,8 +156,6 @@ def test_a_count_is_learnt_with_the_better_loss(write: Callable[..., Datasource]
     tried = [(candidate["loss"], candidate["settings"].split()[0]) for candidate in fit.facts["candidates"]]
     assert {loss for _, loss in tried} == {"loss=squared_error", "loss=poisson"}
     assert min(tried)[1] == f"loss={fit.facts['loss']}"
-    # The mean of as many fits as there are folds.
-    assert fit.facts["models"] == FOLDS
     squared, poisson = (replace(QUICK, loss=loss).fit(task, map) for loss in ("squared_error", "poisson"))
     assert (squared.link, poisson.link) == (Link.IDENTITY, Link.LOG)
     assert predictions(poisson, datasource, files).min() > 0

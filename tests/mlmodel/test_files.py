@@ -40,7 +40,7 @@ def saved(model: MLModel, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["NUMERIC", "BINARY", "CATEGORICAL"])
-@pytest.mark.parametrize(("learner", "parameters"), [("linear", {"l2": 2.0}), ("boosting", BOOSTING)])
+@pytest.mark.parametrize(("learner", "parameters"), [("linear", {"l2": 2.0}), ("boosting", BOOSTING), ("auto", {})])
 def test_a_loaded_model_is_the_saved_one(
     write: Callable[..., Datasource],
     schema: Schema,

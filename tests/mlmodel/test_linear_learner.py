@@ -17,6 +17,7 @@ from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import ModelError
 from nightcast.mlmodel import class_records, linear_learner, regression_search
+from nightcast.mlmodel.held_out import held_out_records
 from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask, fold_of
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.marked_batches import marked_batches, training_batches
@@ -43,10 +44,10 @@ def matrices(task: TrainingTask, fit: Fit) -> tuple[Any, np.ndarray, np.ndarray]
     """Features, targets, and which records are in the validation slice."""
     features, targets, masks = [], [], []
     for part in task.datasource.numbered():
-        for batch, mask in training_batches(part, task, fit.predictor.columns):
+        for batch, folds in training_batches(part, task, fit.predictor.columns):
             features.append(fit.predictor.featurizer.transform(batch))
             targets.append(task.target.labels(batch).values)
-            masks.append(mask)
+            masks.append(folds == 0)
     return vstack(features).tocsr(), np.concatenate(targets), np.concatenate(masks)
 
 
@@ -119,6 +120,9 @@ def test_the_strength_is_that_of_the_least_error_over_six_folds(noisy: TrainingT
     assert fit.residuals is not None
     predictions, residuals = fit.residuals
     np.testing.assert_allclose(np.sort(predictions + residuals), np.sort(target), atol=1e-9)
+    found = held_out_records(noisy, [fit], map)
+    assert found is not None
+    np.testing.assert_allclose(np.sort(found.predictions[0]), np.sort(predictions), atol=1e-9)
 
 
 def test_records_in_memory_and_sums_give_the_same_model(

@@ -10,7 +10,7 @@ import pytest
 from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.rearrangement import Rearrangement
-from nightcast.mlmodel import regression_sums
+from nightcast.mlmodel import held_out, regression_sums
 from nightcast.mlmodel.learners import FOLDS, TrainingTask
 from nightcast.mlmodel.regression_sums import TrialSet, held_records, summed_records
 from nightcast.mlmodel.targets import ModelType, Target
@@ -83,7 +83,7 @@ def test_residuals_are_those_of_the_sums(task: TrainingTask, featurizer: Featuri
 def test_of_many_records_a_sample_is_kept(
     task: TrainingTask, featurizer: Featurizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(regression_sums, "MOST_RECORDS", 100)
+    monkeypatch.setattr(held_out, "MOST_RECORDS", 100)
     weights = np.zeros(featurizer.n_features)
     [trial] = summed_records(task, featurizer, CENTER, map).trials
     predictions, residuals = trial.residuals(weights, 0.0)

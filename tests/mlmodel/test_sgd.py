@@ -106,8 +106,7 @@ def test_regression_is_about_as_good_as_the_exact_solution(
     for part in datasource.numbered():
         numbers = np.arange(part.first_record, part.first_record + part.part.records)
         slice_[numbers] = in_validation(numbers, "")
-    assert fit.held_out is not None
-    found = predictions(replace(fit, predictor=fit.held_out), datasource, files)
+    found = predictions(replace(fit, predictor=fit.held_out[0]), datasource, files)
     errors = (found - values)[slice_ & known]
     assert np.sqrt((errors**2).mean()) == pytest.approx(facts["validationLoss"], rel=1e-9)
     assert any("model-performance: rmse=" in line for line in fit.log)

@@ -74,6 +74,7 @@ def _print(document: dict[str, Any], most: int) -> None:
             ("Model type", document["modelType"]),
             ("Target", printer.cell(document["target"])),
             ("Learner", document["learner"]),
+            *((f"Share of {kind}", metric_text(share)) for kind, share in document.get("shares", {}).items()),
             *(
                 (f"Intercept {printer.cell(name)}".rstrip(), metric_text(v))
                 for name, v in document["intercepts"].items()

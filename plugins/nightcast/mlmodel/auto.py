@@ -1,33 +1,37 @@
-"""The learner ``auto``: tries several learners and keeps the best."""
+"""The learner ``auto``: tries several learners, and keeps the best one or the mean of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from nightcast.artifacts import finite
 from nightcast.datasource.parts import Mapper
 from nightcast.errors import ModelError
+from nightcast.mlmodel.blending import best_share, blended
 from nightcast.mlmodel.boosting import BoostingLearner
+from nightcast.mlmodel.held_out import held_out_records
 from nightcast.mlmodel.learners import Fit, Learner, TrainingTask
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.parameters import Number, read_parameters
+from nightcast.mlmodel.validation import validation_facts
 
 _PARAMETERS = {"timeLimit": Number(1, 86_400)}
 _TIME_LIMIT = 600.0
-_KINDS = {"validationLoss": "validation loss", "crossValidatedLoss": "cross-validated loss"}
+_KINDS = {"validationLoss": "validation loss", "heldOutLoss": "loss on records held out"}
 # Cells (records x attributes x outputs) that boosting learns from a second on one core, searches included.
 _BOOSTED_CELLS = 150_000.0
 
 
 @dataclass(frozen=True)
 class AutoLearner:
-    """Fits ``linear`` and ``boosting``, and keeps the one with the lower loss on records that did not fit.
+    """Fits ``linear`` and ``boosting``, and keeps the weighted mean of their predictions, or one of them.
 
-    These are six folds, the same for both, where records are so few that both were judged by them; else the validation
-    slice. ``sgd`` is not among them: ``linear`` is at the optimum of the models that it approaches.
+    The share is what does best on records that did not fit, see `nightcast.mlmodel.blending.best_share`: those of six
+    folds, the same for both, where records are so few that both have left out each of them; else those of the
+    validation slice. ``sgd`` is not among them: ``linear`` is at the optimum of the models that it approaches.
 
     Parameters
     ----------
@@ -56,17 +60,12 @@ class AutoLearner:
                 refusals[name] = str(fault)
         if not fits:
             raise ModelError("no learner could learn from these records: " + "; ".join(refusals.values()))
-        folded = all(fit.facts.get("folds", 1) > 1 for fit in fits.values())
-        kind = "crossValidatedLoss" if folded else "validationLoss"
-        chosen = min(fits, key=lambda name: _loss(fits[name], kind))
+        compared = _compared(task, fits, mapper)
+        report = {"timeLimit": self.time_limit, **compared.report()}
+        report["candidates"] += [{"learner": name, "refused": message} for name, message in refusals.items()]
+        kept = compared.fits[compared.chosen]
         return replace(
-            fits[chosen],
-            learner=chosen,
-            facts={**fits[chosen].facts, "auto": self._report(fits, refusals, chosen, kind)},
-            log=(
-                *(f"{name}: {line}" for name, fit in fits.items() for line in (_summary(fit), *fit.log)),
-                f"kept {chosen}, which has the lowest {_KINDS[kind]}",
-            ),
+            kept, learner=compared.chosen, facts={**kept.facts, "auto": report}, log=tuple(compared.log_lines())
         )
 
     def _candidates(self, task: TrainingTask) -> dict[str, Learner]:
@@ -77,31 +76,59 @@ class AutoLearner:
             found["boosting"] = BoostingLearner(row_budget=min(rows, BoostingLearner().row_budget))
         return found
 
-    def _report(self, fits: Mapping[str, Fit], refusals: Mapping[str, str], chosen: str, kind: str) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Candidates by name, the loss of each, of which kind it is, and which of them was chosen."""
+
+    fits: Mapping[str, Fit]
+    losses: Mapping[str, float]
+    kind: str
+    chosen: str
+
+    def report(self) -> dict[str, Any]:
         candidates = [
             {
                 "learner": name,
                 "validation": dict(fit.facts["validation"]),
-                "validationLoss": finite(fit.facts["validationLoss"]),
-                "crossValidatedLoss": finite(fit.facts.get("crossValidatedLoss")),
+                self.kind: finite(self.losses[name]),
                 "parameters": dict(fit.parameters),
+                **({"shares": fit.facts["shares"]} if "shares" in fit.facts else {}),
             }
-            for name, fit in fits.items()
+            for name, fit in self.fits.items()
         ]
-        refused = [{"learner": name, "refused": message} for name, message in refusals.items()]
-        return {
-            "timeLimit": self.time_limit,
-            "chosen": chosen,
-            "comparedBy": kind,
-            "candidates": [*candidates, *refused],
-        }
+        return {"chosen": self.chosen, "comparedBy": self.kind, "candidates": candidates}
+
+    def log_lines(self) -> Iterator[str]:
+        for name, fit in self.fits.items():
+            yield f"{name}: {_summary(fit)}"
+            for line in fit.log:
+                yield f"{name}: {line}"
+        losses = ", ".join(f"{name} {loss:.6g}" for name, loss in self.losses.items())
+        yield f"kept {self.chosen}; {_KINDS[self.kind]}: {losses}"
 
 
-def _loss(fit: Fit, kind: str) -> float:
-    loss = finite(fit.facts[kind])
-    return math.inf if loss is None else loss
+def _compared(task: TrainingTask, fits: Mapping[str, Fit], mapper: Mapper) -> _Comparison:
+    """The candidates, with the mean of two of them if it is the best one."""
+    records = held_out_records(task, list(fits.values()), mapper) if len(fits) == 2 else None
+    if records is None:
+        losses = {name: float(fit.facts["validationLoss"]) for name, fit in fits.items()}
+        chosen = min(fits, key=lambda name: losses[name] if math.isfinite(losses[name]) else math.inf)
+        return _Comparison(fits, losses, "validationLoss", chosen)
+    model_type = task.target.model_type
+    losses = {
+        name: validation_facts(model_type, records.targets, predictions)[1]
+        for name, predictions in zip(fits, records.predictions, strict=True)
+    }
+    share = best_share(model_type, records)
+    if share in (0.0, 1.0):
+        return _Comparison(fits, losses, "heldOutLoss", list(fits)[share < 1.0])
+    mean = blended(model_type, list(fits.values()), share, records)
+    loss = mean.facts["heldOutLoss"]
+    return _Comparison({**fits, "blend": mean}, {**losses, "blend": loss}, "heldOutLoss", "blend")
 
 
 def _summary(fit: Fit) -> str:
     metrics = ", ".join(f"{name} {value:.6g}" for name, value in fit.facts["validation"].items())
-    return f"validation {metrics}"
+    shares = "".join(f"{share:g} {name}, " for name, share in fit.facts.get("shares", {}).items())
+    return f"{shares}validation {metrics}"

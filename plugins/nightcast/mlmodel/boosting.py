@@ -12,7 +12,7 @@ from nightcast.datasource.hashing import seed_hash
 from nightcast.datasource.insights import Insights, NumericInsights
 from nightcast.datasource.parts import Mapper
 from nightcast.errors import ModelError
-from nightcast.mlmodel.boosting_fit import Problem, Settings, check_targets, grow, nodes_of
+from nightcast.mlmodel.boosting_fit import Grown, Problem, Settings, check_targets, grow, nodes_of
 from nightcast.mlmodel.boosting_search import Split, Trial, Wishes, choices, search, splits_of
 from nightcast.mlmodel.category_means import with_category_means
 from nightcast.mlmodel.forest import Forest
@@ -35,9 +35,7 @@ _TABLE: dict[str, Number | Choice] = {
     "rowBudget": Number(100, 100_000_000, whole=True),
     "loss": Choice(("auto", "squared_error", "poisson", "gamma")),
 }
-_LINKS = {"squared_error": Link.IDENTITY, "poisson": Link.LOG, "gamma": Link.LOG}
-# Fits on other folds differ, and their mean is better than one fit on all records as long as records are few.
-_AVERAGED_RECORDS = 2_000
+_LINKS = {"poisson": Link.LOG, "gamma": Link.LOG}
 _MORE_ITERATIONS = 1.1
 _CURVE_POINTS = 100
 _LOGGED_EVERY = 10
@@ -48,12 +46,12 @@ class BoostingLearner:
     """Gradient-boosted trees, grown by scikit-learn's histogram algorithm with early stopping.
 
     Trees are grown on the attributes that the recipe reads, whatever it makes of them: see `TreeEncoder`. Up to four
-    settings are tried on the validation slice; up to 10,000 records (divided by the classes of a MULTICLASS target,
-    which have trees of their own) on two folds more, and the best ones on all six. Of a target that is a count (whole
-    numbers from 0), squared error and Poisson loss are both tried, and compared by squared error; Tweedie loss is not
-    offered, for scikit-learn has none. Where six folds were tried, up to 2,000 records, the model is the mean of the
-    fits that leave out one fold each; else it is one fit on all records, with a tenth more iterations than were best
-    without those held out.
+    settings are tried on the validation slice; up to 25,000 records and 500,000 cells (records x columns, x classes of
+    a MULTICLASS target, which have trees of their own) on two folds more, and the best ones on all six. Of a target
+    that is a count (whole numbers from 0), squared error and Poisson loss are both tried, and compared by squared
+    error; Tweedie loss is not offered, for scikit-learn has none. Where six folds were tried, the model is the mean of
+    the fits that leave out one fold each, which errs less than one fit on all records, as fits differ; else it is one
+    fit on all records, with a tenth more iterations than were best without those held out.
 
     Parameters
     ----------
@@ -125,11 +123,14 @@ class BoostingLearner:
         tried: Sequence[Trial],
         best: Trial,
     ) -> Fit:
-        held_out = _held_out(problem, splits[0], best)
+        held_out = {
+            split.fold: _held_out(problem, split, grown, best.iterations)
+            for split, grown in zip(splits, best.grown, strict=True)
+        }
         encoder, nodes, models = _final(problem, draft, rows, splits, best, self.max_iterations)
         predictor = BoostedTrees(encoder, Forest(nodes, len(encoder.titles), problem.outputs))
         link = _link(problem, best.settings)
-        metrics, loss = _validated(problem, held_out, link, rows, splits[0])
+        metrics, loss = _validated(problem, held_out[splits[0].fold], link, rows, splits[0])
         facts = {
             "validation": metrics,
             "validationLoss": loss,
@@ -168,7 +169,7 @@ class BoostingLearner:
             multiclass = problem.model_type is ModelType.MULTICLASS
             raw, link = (raw, Link.SOFTMAX) if multiclass else (raw[1:] - raw[:1], Link.LOGIT)
         predictor = BoostedTrees(encoder, Forest(one_leaf_trees(raw), len(encoder.titles), problem.outputs))
-        everything = Split(np.ones(len(rows), dtype=np.bool_), encoder, rows.matrix)
+        everything = Split(0, np.ones(len(rows), dtype=np.bool_), encoder, rows.matrix)
         metrics, loss = _validated(problem, predictor, link, rows, everything)
         facts = {
             "validation": metrics,
@@ -208,13 +209,11 @@ def _counts(insights: Insights, name: str) -> bool:
 
 
 def _link(problem: Problem, settings: Settings) -> Link:
-    if problem.model_type is ModelType.REGRESSION:
-        return _LINKS[settings.loss]
-    return Link.LOGIT if problem.model_type is ModelType.BINARY else Link.SOFTMAX
+    return _LINKS.get(settings.loss, Link.of(problem.model_type))
 
 
-def _held_out(problem: Problem, split: Split, best: Trial) -> BoostedTrees:
-    nodes = nodes_of(problem, best.grown[0], best.iterations)
+def _held_out(problem: Problem, split: Split, grown: Grown, iterations: int) -> BoostedTrees:
+    nodes = nodes_of(problem, grown, iterations)
     return BoostedTrees(split.encoder, Forest(nodes, len(split.encoder.titles), problem.outputs))
 
 
@@ -223,7 +222,7 @@ def _final(
 ) -> tuple[TreeEncoder, Nodes, int]:
     """The encoder and the trees to keep, and of how many fits they are the mean."""
     encoder, matrix = with_category_means(draft, rows, np.ones(len(rows), dtype=np.bool_))
-    if len(rows) <= _AVERAGED_RECORDS and len(splits) > 1:
+    if len(splits) > 1:
         share = 1.0 / len(splits)
         fits = list(best.grown)
         if encoder != draft:

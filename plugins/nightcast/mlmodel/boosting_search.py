@@ -15,8 +15,9 @@ from nightcast.mlmodel.targets import ModelType
 from nightcast.mlmodel.training_matrix import TrainingRows
 from nightcast.mlmodel.tree_encoder import TreeEncoder
 
-# Up to so many records every fold is held out once; beyond, the validation slice alone says enough.
-_FOLDED_RECORDS = 10_000
+# Up to so many records every fold is held out once; beyond, the validation slice alone says enough. Of more cells
+# (records x columns x outputs) the many fits would take too long.
+_FOLDED_RECORDS, _FOLDED_CELLS = 25_000, 500_000
 _COMPARED_SPLITS = 3
 _SMALL_RECORDS = 20_000
 _MEDIUM_RECORDS = 250_000
@@ -24,8 +25,9 @@ _MEDIUM_RECORDS = 250_000
 
 @dataclass(frozen=True)
 class Split:
-    """Records held out, and the matrix with mean targets of the others: both of length n."""
+    """Records of a fold that are held out, and the matrix with mean targets of the others: both of length n."""
 
+    fold: int
     held: Bools
     encoder: TreeEncoder
     matrix: Floats
@@ -68,19 +70,23 @@ class Wishes:
     l2: float
 
 
+def folded(records: int, columns: int, outputs: int) -> bool:
+    """Whether all folds are held out, and not the validation slice alone."""
+    return records <= _FOLDED_RECORDS and records * columns * outputs <= _FOLDED_CELLS
+
+
 def splits_of(problem: Problem, rows: TrainingRows, encoder: TreeEncoder) -> list[Split]:
     """The validation slice, then, of few records, the other folds; none that would leave nothing to learn from."""
-    # Every class has trees of its own, so that many classes take as long as many records.
-    numbers = range(FOLDS) if len(rows) * problem.outputs <= _FOLDED_RECORDS else range(1)
+    records, columns = rows.matrix.shape
     found = []
-    for number in numbers:
-        held = rows.folds == number
+    for fold in range(FOLDS if folded(records, columns, problem.outputs) else 1):
+        held = rows.folds == fold
         if problem.model_type is not ModelType.REGRESSION:
             # A class can not be learnt from records that are held out.
             held &= np.isin(rows.targets, rows.targets[~held])
         train = ~held
         if held.any() and train.sum() >= 2 and rows.targets[train].any():
-            found.append(Split(held, *with_category_means(encoder, rows, train)))
+            found.append(Split(fold, held, *with_category_means(encoder, rows, train)))
     return found
 
 

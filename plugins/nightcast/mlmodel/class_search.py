@@ -99,11 +99,11 @@ class ClassSearch:
     def __post_init__(self) -> None:
         few = self.records.held * self.target.outputs <= _FOLDED
         folds = range(FOLDS if few else 1)
-        pairs = [(self.records.side(fold, within=False), self.records.side(fold, within=True)) for fold in folds]
-        self._trials = [(rest, judging) for rest, judging in pairs if rest and judging]
-        self._judged = bool(self._trials)
-        if not self._judged:
-            self._trials = [(self.records.all(), self.records.all())]
+        sides = {fold: (self.records.side(fold, within=False), self.records.side(fold, within=True)) for fold in folds}
+        judged = {fold: (rest, judging) for fold, (rest, judging) in sides.items() if rest and judging}
+        self._folds = list(judged)
+        self._judged = bool(judged)
+        self._trials = list(judged.values()) or [(self.records.all(), self.records.all())]
         self._last = [self._start(rest) for rest, _ in self._trials]
         self._found: dict[Strengths, list[Floats]] = {}
 
@@ -140,6 +140,10 @@ class ClassSearch:
     def start_of(self, chosen: Strengths) -> Floats:
         """Coefficients near those of all records."""
         return self._found[chosen][0]
+
+    def held_out(self, chosen: Strengths) -> dict[int, Floats]:
+        """By fold, the coefficients of all records but its own; none without records on both sides."""
+        return dict(zip(self._folds, self._found[chosen], strict=False))
 
     def descended(self, chunks: Sequence[Chunk], start: Floats, penalties: Floats, tolerance: float) -> Descent:
         """The minimum over records in memory; what guesses the Hessian is renewed on the way."""

@@ -2,7 +2,8 @@
 
 ``model.json`` says what the model is, and names version and digest of everything; ``training.log`` is the log; the
 other files are the predictor's: ``featurizer.json`` and ``weights.parquet`` of a linear model, ``encoder.json`` and
-``trees.parquet`` of boosted trees. The same fit gives the same bytes.
+``trees.parquet`` of boosted trees; a mean of both has all of these, and ``blend.json``. The same fit gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,14 @@ def _load_trees(directory: Path) -> Predictor:
     return BoostedTrees.load(directory)
 
 
-_LOADERS: dict[str, Callable[[Path], Predictor]] = {"linear": LinearPredictor.load, "boosting": _load_trees}
+def _load_blend(directory: Path) -> Predictor:
+    from nightcast.mlmodel.blend import Blend
+
+    return Blend.load(directory, _MEMBERS)
+
+
+_MEMBERS: dict[str, Callable[[Path], Predictor]] = {"linear": LinearPredictor.load, "boosting": _load_trees}
+_LOADERS: dict[str, Callable[[Path], Predictor]] = _MEMBERS | {"blend": _load_blend}
 
 
 def save_model(model: MLModel, directory: Path) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Prediction intervals of a regression, by split conformal prediction.
 
-Residuals are taken on records that the model was not fitted to: those of the validation slice, by the model fitted
-without it. For exchangeable records an interval of level p then covers a share of at least p of new true values,
-whatever the model and the distribution. Source: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, Distribution-free
-predictive inference for regression, JASA 113 (2018).
+Residuals are taken on records that the model was not fitted to: those of the validation slice, or of all folds, by
+models fitted without them. For exchangeable records an interval of level p then covers a share of at least p of new
+true values, whatever the model and the distribution. Source: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman,
+Distribution-free predictive inference for regression, JASA 113 (2018).
 
 Residuals are kept apart by the size of the prediction, since large sales are missed by more than small ones (Mondrian
 conformal prediction: Vovk, Gammerman and Shafer, Algorithmic learning in a random world, 2005), and by their sign,
@@ -14,20 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, Floats
-from nightcast.datasource.parts import Mapper, NumberedPart
-from nightcast.datasource.selection import filtered
+from nightcast.datasource.arrow_arrays import Floats
 from nightcast.errors import ModelError
 from nightcast.mlmodel.learners import TrainingTask
-from nightcast.mlmodel.marked_batches import training_batches
-from nightcast.mlmodel.model import Link, Predictor
 
-MOST_RECORDS = 50_000
 _LEAST_RECORDS = 40
 _RECORDS_A_BIN = 500
 _MOST_BINS = 20
@@ -132,28 +127,6 @@ def check_level(level: float) -> None:
         raise ModelError(f"the level of prediction intervals must lie between 0 and 1, such as 0.9, not {level!r}")
 
 
-def calibrated(task: TrainingTask, held_out: Predictor, link: Link, mapper: Mapper) -> Intervals | None:
-    """Intervals from the residuals of the validation slice.
-
-    Parameters
-    ----------
-    held_out, link
-        The model that was fitted without the validation slice.
-
-    Returns
-    -------
-    Intervals or None
-        As of `intervals_of`. At most about 50,000 records of the slice are used, drawn at random, the same ones each
-        time.
-    """
-    share = min(1.0, MOST_RECORDS / max(0.15 * task.insights.records, 1.0))
-    measure = partial(part_residuals, task=task, held_out=held_out, link=link, share=share)
-    pairs = list(mapper(measure, task.datasource.numbered()))
-    predictions = np.concatenate([first for first, _ in pairs]) if pairs else np.zeros(0)
-    residuals = np.concatenate([second for _, second in pairs]) if pairs else np.zeros(0)
-    return intervals_of(task, predictions, residuals)
-
-
 def intervals_of(task: TrainingTask, predictions: Floats, residuals: Floats) -> Intervals | None:
     """Intervals from records that the model was not fitted to.
 
@@ -195,27 +168,6 @@ def _permilles(values: Floats) -> Floats:
     low, high, share = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)], places - below
     # From the nearer end, as numpy does: equal neighbours then give just their value.
     return np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1.0 - share))
-
-
-def part_residuals(
-    numbered: NumberedPart, task: TrainingTask, held_out: Predictor, link: Link, share: float
-) -> tuple[Floats, Floats]:
-    """Predictions and residuals of the records of one part that belong to the validation slice."""
-    predictions, residuals = [np.zeros(0)], [np.zeros(0)]
-    for batch, validation in training_batches(numbered, task, held_out.columns):
-        chosen = validation & _sampled(batch.first_record, len(batch), share)
-        if not chosen.any():
-            continue
-        some = filtered(batch, chosen)
-        found = link.predictions(held_out.raw_scores(some))
-        finite = np.isfinite(found)
-        predictions.append(found[finite])
-        residuals.append(task.target.labels(some).values[finite] - found[finite])
-    return np.concatenate(predictions), np.concatenate(residuals)
-
-
-def _sampled(first_record: int, size: int, share: float) -> Bools:
-    return np.random.default_rng(first_record).random(size) < share
 
 
 def _floor(task: TrainingTask) -> float | None:

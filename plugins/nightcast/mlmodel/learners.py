@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,11 +18,11 @@ from nightcast.mlmodel.model import Link, Predictor
 from nightcast.mlmodel.targets import Target
 from nightcast.recipe.grammar import Recipe
 
-_VALIDATION_SHARE = 0.15
+VALIDATION_SHARE = 0.15
 _VALIDATION_SEED = "nightcast validation slice"
 FOLDS = 6
 _FOLD_ENDS = np.array(
-    [int((_VALIDATION_SHARE + (1 - _VALIDATION_SHARE) * fold / (FOLDS - 1)) * 2**64) for fold in range(FOLDS - 1)],
+    [int((VALIDATION_SHARE + (1 - VALIDATION_SHARE) * fold / (FOLDS - 1)) * 2**64) for fold in range(FOLDS - 1)],
     dtype=np.uint64,
 )
 
@@ -76,8 +76,9 @@ class Fit:
     log
         Lines of the training log.
     held_out
-        The predictor that was fitted without the validation slice, if there is one: prediction intervals of a
-        regression are calibrated with it, unless `residuals` are known already.
+        By fold, the predictor that was fitted without its records; of the validation slice alone if records are many,
+        of none if they are too few. Prediction intervals of a regression are calibrated with them, unless `residuals`
+        are known already, and models are blended by them.
     residuals
         Predictions for training records by a model that was fitted without them, and true - predicted; shape (n,).
     learner
@@ -89,7 +90,7 @@ class Fit:
     parameters: Mapping[str, Any]
     facts: Mapping[str, Any]
     log: tuple[str, ...] = ()
-    held_out: Predictor | None = None
+    held_out: Mapping[int, Predictor] = field(default_factory=dict)
     residuals: tuple[Floats, Floats] | None = None
     learner: str | None = None
 

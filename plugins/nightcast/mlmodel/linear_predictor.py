@@ -39,6 +39,12 @@ class LinearPredictor:
     weights: Floats = field(repr=False)
     intercepts: Floats
 
+    @classmethod
+    def about_centers(cls, featurizer: Featurizer, weights: Floats, constants: Floats) -> LinearPredictor:
+        """From weights of shape (outputs, features), and the scores of a record whose numbers are at their centers."""
+        shift = np.einsum("ij,j->i", weights, featurizer.centers)
+        return cls(featurizer, np.ascontiguousarray(weights.T), constants - shift)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the attributes that are read."""

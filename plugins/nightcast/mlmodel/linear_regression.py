@@ -28,7 +28,6 @@ from nightcast.mlmodel.penalized_squares import PenalizedSquares
 from nightcast.mlmodel.regression_search import RegressionSearch, pooled_rmse
 from nightcast.mlmodel.regression_sums import TrialSet, held_records, summed_records
 from nightcast.mlmodel.shapes import Shapes, plain_shapes, shapes_of
-from nightcast.mlmodel.square_sums import dot
 from nightcast.mlmodel.strengths import Strengths
 from nightcast.recipe.featurizer import Featurizer
 
@@ -115,11 +114,18 @@ def _fit(
         "strengths": search.tried,
         "penalties": search.shapes.by_output(featurizer, penalties),
     }
-    intercept = trials.center + constant - dot(weights, featurizer.centers)
-    predictor = LinearPredictor(featurizer, weights[:, None], np.array([intercept]))
+    held_out = {
+        trial.fold: _predictor(featurizer, weights_of_rest, constant_of_rest, trials.center)
+        for trial, weights_of_rest, constant_of_rest in rests
+    }
     found = None if residuals is None else (residuals[0] + trials.center, residuals[1])
     parameters = {"l2": search.strengths.values, "l2Numbers": search.strengths.numbers}
-    return Fit(predictor, Link.IDENTITY, parameters, facts, residuals=found)
+    predictor = _predictor(featurizer, weights, constant, trials.center)
+    return Fit(predictor, Link.IDENTITY, parameters, facts, held_out=held_out, residuals=found)
+
+
+def _predictor(featurizer: Featurizer, weights: Floats, constant: float, center: float) -> LinearPredictor:
+    return LinearPredictor.about_centers(featurizer, weights[None, :], np.array([center + constant]))
 
 
 def _joined(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats] | None:

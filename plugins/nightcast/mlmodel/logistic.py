@@ -31,7 +31,6 @@ from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.ridge import one_thread
 from nightcast.mlmodel.shapes import Shapes, plain_shapes, shapes_of
 from nightcast.mlmodel.strengths import Strengths
-from nightcast.mlmodel.targets import ModelType
 from nightcast.recipe.featurizer import Featurizer
 
 # Share of the loss that a step must be expected to gain.
@@ -62,14 +61,12 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
         search, chosen = _chosen(task, featurizer, records, given)
         space = search.space
         descent = _final(task, featurizer, records, search, chosen, mapper)
-        weights = space.weights(descent.point).reshape(task.target.outputs, -1)
-    if not (math.isfinite(descent.value) and np.isfinite(weights).all()):
+        predictor = _predictor(featurizer, space, descent.point)
+    if not (math.isfinite(descent.value) and np.isfinite(predictor.weights).all()):
         raise ModelError(
             "the numbers of the training records are too large for float64: scale the numeric attributes in the query, "
             "or normalize them in the recipe."
         )
-    shift = np.einsum("ij,j->i", weights[:, :-1], featurizer.centers)
-    predictor = LinearPredictor(featurizer, np.ascontiguousarray(weights[:, :-1].T), weights[:, -1] - shift)
     facts = search.facts | {
         "features": featurizer.n_features,
         "trimmedFeatures": featurizer.trimmed,
@@ -78,8 +75,14 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
         "evaluations": descent.evaluations,
         "sampledRecords": records.held if records.held < records.seen else 0,
     }
-    link = Link.LOGIT if task.target.model_type is ModelType.BINARY else Link.SOFTMAX
-    return Fit(predictor, link, {"l2": chosen.values, "l2Numbers": chosen.numbers}, facts)
+    link = Link.of(task.target.model_type)
+    held_out = {fold: _predictor(featurizer, space, point) for fold, point in search.held_out(chosen).items()}
+    return Fit(predictor, link, {"l2": chosen.values, "l2Numbers": chosen.numbers}, facts, held_out=held_out)
+
+
+def _predictor(featurizer: Featurizer, space: Coefficients, point: Floats) -> LinearPredictor:
+    weights = space.weights(point).reshape(space.outputs, -1)
+    return LinearPredictor.about_centers(featurizer, weights[:, :-1], weights[:, -1])
 
 
 def chosen_penalties(task: TrainingTask, featurizer: Featurizer, mapper: Mapper) -> tuple[Shapes, Floats]:

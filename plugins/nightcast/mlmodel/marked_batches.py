@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
+from nightcast.datasource.arrow_arrays import Floats, Ints
 from nightcast.datasource.parts import Batch, NumberedPart, read_batches
 from nightcast.datasource.selection import filtered
-from nightcast.mlmodel.learners import TrainingTask, in_validation
+from nightcast.mlmodel.learners import TrainingTask, fold_of
 
 
 def marked_batches(
@@ -47,18 +48,18 @@ def marked_batches(
 
 def training_batches(
     numbered: NumberedPart, task: TrainingTask, columns: Sequence[str]
-) -> Iterator[tuple[Batch, Bools]]:
-    """Stream the training records of one part that have a target, each with its place in or out of the validation.
+) -> Iterator[tuple[Batch, npt.NDArray[np.uint8]]]:
+    """Stream the training records of one part that have a target, each with its fold.
 
     Yields
     ------
     batch
         Holds `columns` and the target; every record has a target that can be read.
-    validation
-        Which of its records belong to the validation slice: bool of shape (len(batch),).
+    folds
+        Of its records, 0 in the validation slice: see `nightcast.mlmodel.learners.fold_of`; shape (len(batch),).
     """
     for batch, _, places in marked_batches(numbered, task, columns):
-        yield taken_at(batch, places), in_validation(batch.first_record + places, task.seed)
+        yield taken_at(batch, places), fold_of(batch.first_record + places, task.seed)
 
 
 def taken_at(batch: Batch, places: Ints) -> Batch:

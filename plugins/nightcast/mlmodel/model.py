@@ -26,6 +26,13 @@ class Link(StrEnum):
     LOGIT = "logit"
     SOFTMAX = "softmax"
 
+    @classmethod
+    def of(cls, model_type: ModelType) -> Link:
+        """The link of a model whose raw scores of a regression are the numbers themselves."""
+        return {ModelType.REGRESSION: cls.IDENTITY, ModelType.BINARY: cls.LOGIT, ModelType.MULTICLASS: cls.SOFTMAX}[
+            model_type
+        ]
+
     def predictions(self, raw: Floats) -> Floats:
         """Numbers, probabilities of 1, or one probability a class; of the shape of `raw`."""
         with np.errstate(over="ignore", invalid="ignore"):
@@ -41,6 +48,17 @@ class Link(StrEnum):
                 shares: Floats = shifted / shifted.sum(axis=1, keepdims=True)
                 return shares
         return raw
+
+    def raw(self, predictions: Floats) -> Floats:
+        """Raw scores that become these predictions; infinite for a probability of 0 or 1."""
+        with np.errstate(divide="ignore"):
+            if self is Link.LOGIT:
+                logits: Floats = np.log(predictions) - np.log1p(-predictions)
+                return logits
+            if self in (Link.LOG, Link.SOFTMAX):
+                logs: Floats = np.log(predictions)
+                return logs
+        return predictions
 
 
 class Predictor(Protocol):

@@ -16,7 +16,7 @@ from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.class_chunks import PieceChunk, as_matrix, joined
 from nightcast.mlmodel.class_records import Folds, gathered
 from nightcast.mlmodel.gram import Gram
-from nightcast.mlmodel.intervals import MOST_RECORDS
+from nightcast.mlmodel.held_out import sampled_share
 from nightcast.mlmodel.learners import FOLDS, TrainingTask, in_validation
 from nightcast.mlmodel.marked_batches import marked_batches
 from nightcast.mlmodel.record_sums import PieceSums, RecordSums
@@ -31,7 +31,7 @@ _SAMPLE_SEED = 0x6E69676874
 
 @dataclass(frozen=True)
 class Trial:
-    """Records that fit, and records that judge.
+    """Records that fit, and records of a fold, that judge.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ class Trial:
         From weights and constant to predictions about the target's center, and residuals, of the records that judge.
     """
 
+    fold: int
     rest: SquareSums[Any]
     validation: SquareSums[Any]
     residuals: Callable[[Floats, float], tuple[Floats, Floats]]
@@ -76,16 +77,16 @@ def trials_of(whole: RecordSums, folds: Folds, center: float) -> TrialSet:
         inside = folds == fold
         if inside.any() and not inside.all():
             rest, judging = whole.taken(~inside), whole.taken(inside)
-            trials.append(_trial(of_records(rest, center), judging, center))
+            trials.append(_trial(fold, of_records(rest, center), judging, center))
     return TrialSet(trials, lambda: of_records(whole, center), len(targets), center)
 
 
-def _trial(rest: SquareSums[Any], judging: RecordSums | PieceSums, center: float) -> Trial:
+def _trial(fold: int, rest: SquareSums[Any], judging: RecordSums | PieceSums, center: float) -> Trial:
     def residuals(weights: Floats, constant: float) -> tuple[Floats, Floats]:
         predictions = judging.scores(weights) + constant
         return predictions, judging.targets - predictions
 
-    return Trial(rest, of_records(judging, center), residuals)
+    return Trial(fold, rest, of_records(judging, center), residuals)
 
 
 def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, mapper: Mapper) -> TrialSet:
@@ -111,7 +112,7 @@ def summed_records(task: TrainingTask, featurizer: Featurizer, center: float, ma
 
     judging = PieceChunk(centered(held.pieces, featurizer.centers), held.targets - center, held.features)
     records = rest.records + len(held.targets)
-    return TrialSet([_trial(rest, PieceSums(judging), center)], whole, records, center)
+    return TrialSet([_trial(0, rest, PieceSums(judging), center)], whole, records, center)
 
 
 def part_sums(
@@ -123,7 +124,7 @@ def part_sums(
     enough, and all others fit.
     """
     rest = SquareSums(Gram(featurizer.centers), center)
-    share = min(1.0, MOST_RECORDS / max(0.15 * task.insights.records, 1.0))
+    share = sampled_share(task)
     judging: list[PieceChunk] = []
     with np.errstate(over="ignore", invalid="ignore"):
         for batch, targets, places in marked_batches(numbered, task, featurizer.columns):

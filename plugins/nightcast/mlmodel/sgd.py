@@ -20,11 +20,12 @@ from nightcast.datasource.parts import Mapper
 from nightcast.errors import ModelError
 from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_predictor import LinearPredictor
+from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.parameters import Choice, Number, read_parameters
 from nightcast.mlmodel.ridge import one_thread
 from nightcast.mlmodel.sgd_coordinates import Coordinates, coordinates
 from nightcast.mlmodel.sgd_log import BYTES_A_PARAMETER, TrainingLog
-from nightcast.mlmodel.sgd_passes import LINKS, RATES, Passes
+from nightcast.mlmodel.sgd_passes import RATES, Passes
 from nightcast.mlmodel.sgd_penalties import chosen_penalties
 from nightcast.mlmodel.sgd_source import source_of
 from nightcast.mlmodel.sgd_steps import Penalty
@@ -129,9 +130,9 @@ class SgdLearner:
             validation, loss = passes.validation_facts(best)
             run = passes.final(best)
             predictor, pruned, left = self._predictor(passes.coordinates, run.parameters, run.shares)
-            held_out = None
+            held_out = {}
             if passes.source.validation is not None:
-                held_out = self._predictor(passes.coordinates, best.parameters, run.shares)[0]
+                held_out[0] = self._predictor(passes.coordinates, best.parameters, run.shares)[0]
         log = passes.log
         log.finished(run.passes, run.progress.records, run.passes * _unusable(task))
         log.event("best-learner", {"learning-rate": RATES[best.learner], "validation-loss": loss})
@@ -149,7 +150,7 @@ class SgdLearner:
             "validationLoss": loss,
             "penalties": penalties,
         }
-        return Fit(predictor, LINKS[task.target.model_type], self.parameters, facts, tuple(log.lines), held_out)
+        return Fit(predictor, Link.of(task.target.model_type), self.parameters, facts, tuple(log.lines), held_out)
 
     @property
     def _l2(self) -> float:

@@ -233,5 +233,6 @@ def coordinates(task: TrainingTask, featurizer: Featurizer) -> Coordinates:
 def part_records(numbered: NumberedPart, task: TrainingTask, coordinates: Coordinates) -> Iterator[Records]:
     """Stream the training records of one part."""
     featurizer = coordinates.featurizer
-    for batch, validation in training_batches(numbered, task, featurizer.columns):
+    for batch, folds in training_batches(numbered, task, featurizer.columns):
+        validation: Bools = folds == 0
         yield coordinates.records(featurizer.pieces(batch), task.target.labels(batch).values, validation)

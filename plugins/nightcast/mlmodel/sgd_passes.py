@@ -23,11 +23,6 @@ from nightcast.mlmodel.targets import ModelType
 from nightcast.mlmodel.validation import validation_facts
 
 RATES = (0.01, 0.1, 1.0, 10.0, 100.0)
-LINKS = {
-    ModelType.REGRESSION: Link.IDENTITY,
-    ModelType.BINARY: Link.LOGIT,
-    ModelType.MULTICLASS: Link.SOFTMAX,
-}
 _FIRST_BLOCK = 64
 # Steps a pass, and the most records a step: the more records there are, the more a step takes, up to 1,024.
 _STEP_SIZES = ((256, 256), (2_048, 1_024))
@@ -155,7 +150,7 @@ class Passes:
         judged = self._judged()
         scores = scores_of(judged, best.parameters, self.coordinates.dense)
         scores = scores[:, 0] if scores.shape[1] == 1 else scores
-        predictions = LINKS[self.model_type].predictions(scores * scale + center)
+        predictions = Link.of(self.model_type).predictions(scores * scale + center)
         return validation_facts(self.model_type, judged.targets * scale + center, predictions)
 
     def _steps(self, rates: tuple[float, ...]) -> Steps:

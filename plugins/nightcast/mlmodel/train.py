@@ -11,7 +11,8 @@ from nightcast.datasource.insights import Insights, NumericInsights
 from nightcast.datasource.parts import ByteSource, Datasource, Mapper
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.errors import ModelError
-from nightcast.mlmodel.intervals import calibrated, intervals_of
+from nightcast.mlmodel.held_out import held_out_records
+from nightcast.mlmodel.intervals import intervals_of
 from nightcast.mlmodel.learner_table import learner_of
 from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.model import MLModel
@@ -70,8 +71,10 @@ def train(
     intervals = None
     if fit.residuals is not None:
         intervals = intervals_of(task, *fit.residuals)
-    elif target.model_type is ModelType.REGRESSION and fit.held_out is not None:
-        intervals = calibrated(task, fit.held_out, fit.link, mapper)
+    elif target.model_type is ModelType.REGRESSION:
+        records = held_out_records(task, [fit], mapper)
+        if records is not None:
+            intervals = intervals_of(task, records.predictions[0], records.targets - records.predictions[0])
     return MLModel(
         schema=datasource.schema,
         recipe=recipe,

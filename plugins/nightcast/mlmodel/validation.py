@@ -33,13 +33,19 @@ def validation_facts(model_type: ModelType, truth: Floats, predictions: Floats) 
     if model_type is ModelType.REGRESSION:
         rmse = math.sqrt(float(np.mean((truth - predictions) ** 2)))
         return {"RegressionRMSE": rmse}, rmse
+    loss = log_loss(true_probabilities(truth, predictions))
     if model_type is ModelType.BINARY:
-        loss = log_loss(np.where(truth > 0, predictions, 1.0 - predictions))
         return {"BinaryAUC": area_under_curve(truth > 0, predictions), "logLoss": loss}, loss
     classes = truth.astype(np.int64)
-    loss = log_loss(predictions[np.arange(len(classes)), classes])
     score = macro_f1(classes, predictions.argmax(axis=1), predictions.shape[1])
     return {"MulticlassAvgFScore": score, "logLoss": loss}, loss
+
+
+def true_probabilities(truth: Floats, predictions: Floats) -> Floats:
+    """What a classification gave to the class that is true; shape (n,), arguments as of `validation_facts`."""
+    if predictions.ndim == 1:
+        return np.where(truth > 0, predictions, 1.0 - predictions)
+    return predictions[np.arange(len(truth)), truth.astype(np.int64)]
 
 
 def log_loss(probabilities: Floats) -> float:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from nightcast.mlmodel.blend import Blend
 from nightcast.mlmodel.linear_predictor import LinearPredictor
-from nightcast.mlmodel.model import MLModel
+from nightcast.mlmodel.model import MLModel, Predictor
 from nightcast.mlmodel.targets import ModelType
 
 
@@ -19,13 +20,17 @@ def explanation(model: MLModel) -> dict[str, Any]:
     dict
         ``coefficients``, largest magnitude first, each with ``feature``, ``weight`` and, of a MULTICLASS model, the
         ``class`` whose score it adds to; ``intercepts`` by class (one under no name else); ``importance``: share of
-        each attribute in the gain of all splits of boosted trees. What a model does not have is empty.
+        each attribute in the gain of all splits of boosted trees. What a model does not have is empty. Of a mean of
+        models, ``shares`` by kind: coefficients are those of its linear member, importance that of its trees.
     """
-    told = {"modelType": model.model_type.value, "target": model.target.name, "learner": model.learner}
+    told: dict[str, Any] = {"modelType": model.model_type.value, "target": model.target.name, "learner": model.learner}
     # A stored model has its facts in the order of their names.
     gains = model.training.get("importance", {})
     importance = dict(sorted(gains.items(), key=lambda pair: (-pair[1], pair[0])))
-    predictor = model.predictor
+    predictor: Predictor | None = model.predictor
+    if isinstance(predictor, Blend):
+        told["shares"] = predictor.shares
+        predictor = predictor.of_kind(LinearPredictor.kind)
     if not isinstance(predictor, LinearPredictor):
         return {**told, "intercepts": {}, "coefficients": [], "importance": importance}
     several = model.model_type is ModelType.MULTICLASS

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 
 _WEIGHTS, _IMPORTANCE, _SEGMENT_VALUES = 25, 25, 15
-LOSSES = {"validationLoss": "Validation loss", "crossValidatedLoss": "Cross-validated loss"}
+LOSSES = {
+    "validationLoss": "Validation loss",
+    "heldOutLoss": "Loss on records held out",
+    # Of models that earlier versions stored.
+    "crossValidatedLoss": "Cross-validated loss",
+}
 _THRESHOLDS = tuple(place / 10 for place in range(1, 10))
+_SIZES = {"linear": "Features", "boosting": "Leaves", "blend": "Features and leaves"}
 _TITLES = {
     "RegressionRMSE": "RMSE",
     "BinaryAUC": "AUC",
@@ -216,7 +222,7 @@ def _facts(model: MLModel) -> list[tuple[str, str]]:
         *((f"Parameter {name}", _text(value)) for name, value in model.parameters.items()),
         ("Training records", f"{training['records']:,}"),
         *((f"Validation {name}", number(value)) for name, value in training.get("validation", {}).items()),
-        ("Leaves" if model.predictor.kind == "boosting" else "Features", f"{model.predictor.size:,}"),
+        (_SIZES[model.predictor.kind], f"{model.predictor.size:,}"),
     ]
     if training.get("recordsWithoutTarget"):
         facts.append(("Records without target", f"{training['recordsWithoutTarget']:,}"))

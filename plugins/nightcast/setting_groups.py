@@ -131,13 +131,12 @@ class ModelSettings(Group):
         max_length=131_071,
         description="A recipe in Amazon ML's JSON. Empty: one is suggested from schema and insights.",
     )
-    # Not auto: searching trees takes minutes, and a nightly run is to take one.
     learner: Literal["auto", "linear", "boosting", "sgd"] = Field(
         "auto",
         title="Learner",
-        description="auto: linear or boosting, whichever errs less on training records that it was not fitted to. "
-        "linear: exact linear models, in seconds. boosting: gradient-boosted trees, in up to minutes. sgd: Amazon ML's "
-        "stochastic gradient descent.",
+        description="auto: linear, boosting or the weighted mean of both, whichever errs least on training records "
+        "that were held out. linear: exact linear models, in seconds. boosting: gradient-boosted trees, in up to "
+        "minutes. sgd: Amazon ML's stochastic gradient descent.",
     )
     training_parameters: str | None = Field(
         None,

@@ -53,6 +53,22 @@ def test_boosted_trees_tell_their_gains(labelled, tmp_path, capsys):
     assert "Importance" in capsys.readouterr().out
 
 
+def test_a_mean_of_models_tells_its_shares_and_both_sides(labelled, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nightcast.mlmodel.auto.best_share", lambda kind, records: 0.35)
+    command = ["train", labelled.csv, "--schema", labelled.schema("hit"), "--set", "auto.timeLimit=60"]
+    assert main([*command, "-o", str(tmp_path / "m")]) == 0
+    printed = capsys.readouterr().out
+    assert "blend: 0.35 linear, 0.65 boosting" in printed
+    assert "features and leaves" in printed
+    document = document_of(capsys, str(tmp_path / "m"), labelled.csv)
+    assert document["shares"] == {"linear": 0.35, "boosting": 0.65}
+    assert {"venue=Arena", "venue=Park"} < {one["feature"] for one in document["coefficients"]}
+    assert sum(document["importance"].values()) == pytest.approx(1)
+    assert set(list(document["permutationImportance"])[:2]) == {"price", "venue"}
+    assert main(["explain", str(tmp_path / "m")]) == 0
+    assert "Share of boosting" in capsys.readouterr().out
+
+
 def test_a_split_needs_data(labelled, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["explain", labelled.model("sold"), "--split", LAST_30])

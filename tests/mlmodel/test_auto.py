@@ -79,7 +79,7 @@ def test_without_records_that_both_left_out_the_least_loss_wins(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auto, "BoostingLearner", lambda row_budget=900: replace(QUICK, row_budget=row_budget))
+    monkeypatch.setattr(auto, "BoostingLearner", lambda: QUICK)
     monkeypatch.setattr(auto, "LinearLearner", lambda: LinearLearner(1.0))
 
 
@@ -165,7 +165,8 @@ def test_the_time_limit_bounds_the_records_that_trees_learn_from(task: TrainingT
     assert candidates["boosting"].row_budget > 1_000
     tight = AutoLearner(1.0)._candidates(task)["boosting"].row_budget
     assert tight < AutoLearner(2.0)._candidates(task)["boosting"].row_budget
-    assert AutoLearner(86_400.0)._candidates(task)["boosting"].row_budget == BoostingLearner().row_budget
+    assert AutoLearner(86_400.0)._candidates(task)["boosting"] == BoostingLearner()
+    assert AutoLearner(1.0)._candidates(task)["boosting"].max_iterations == 33
     many = Target("y", ModelType.MULTICLASS, tuple(map(str, range(100))))
     assert list(AutoLearner(1.0)._candidates(replace(task, target=many))) == ["linear"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nightcast.report.charts import number, percent
-from nightcast.report.model_page import LOSSES, compared_by
+from nightcast.report.model_page import LOSSES, SIZES, compared_by, learner_text
 
 if TYPE_CHECKING:
     from nightcast.cli.tables import Printer
@@ -31,11 +31,11 @@ def print_training(printer: Printer, model: MLModel) -> None:
     pairs = [
         ("Model type", model.model_type.value),
         ("Target", printer.cell(model.target.name)),
-        ("Learner", model.learner),
+        ("Learner", learner_text(model)),
         ("Parameters", ", ".join(f"{name} {_value(value)}" for name, value in model.parameters.items()) or "none"),
         ("Training records", f"{training['records']:,}"),
         *((f"Validation {name}", metric_text(value)) for name, value in training.get("validation", {}).items()),
-        ("Size", f"{model.predictor.size:,} {'leaves' if model.predictor.kind == 'boosting' else 'features'}"),
+        ("Size", f"{model.predictor.size:,} {SIZES[model.predictor.kind].lower()}"),
     ]
     if training.get("invalidRecords"):
         pairs.append(("Records without a valid target", f"{training['invalidRecords']:,}"))

@@ -23,6 +23,8 @@ _TIME_LIMIT = 600.0
 _KINDS = {"validationLoss": "validation loss", "heldOutLoss": "loss on records held out"}
 # Cells (records x attributes x outputs) that boosting learns from a second on one core, searches included.
 _BOOSTED_CELLS = 150_000.0
+# Iterations a second of all fits of a search side by side, of few records and one output.
+_ITERATIONS = 33.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class AutoLearner:
     ----------
     time_limit
         Seconds that training may take. It is kept by estimate and not by the clock, so that the same records give the
-        same model on every machine: boosting learns from as many records as fit, and is left out below 1,000.
+        same model on every machine: boosting learns from as many records, and makes as many iterations, as fit, and is
+        left out below 1,000 records.
     """
 
     time_limit: float = _TIME_LIMIT
@@ -72,8 +75,14 @@ class AutoLearner:
         found: dict[str, Learner] = {"linear": LinearLearner()}
         columns = max(len(task.recipe.columns), 1)
         rows = int(self.time_limit * _BOOSTED_CELLS / (columns * task.target.outputs))
-        if rows >= 1_000:
-            found["boosting"] = BoostingLearner(row_budget=min(rows, BoostingLearner().row_budget))
+        iterations = int(self.time_limit * _ITERATIONS / task.target.outputs)
+        if rows >= 1_000 and iterations >= 1:
+            usual = BoostingLearner()
+            found["boosting"] = replace(
+                usual,
+                row_budget=min(rows, usual.row_budget),
+                max_iterations=min(iterations, usual.max_iterations),
+            )
         return found
 
 

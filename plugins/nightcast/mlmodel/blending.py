@@ -49,7 +49,7 @@ def blended(model_type: ModelType, fits: Sequence[Fit], share: float, records: H
     records
         What both have left out; they give the metrics, and the residuals for prediction intervals.
     """
-    shares = (share, 1.0 - share)
+    shares = (share, round(1.0 - share, 2))
     first, second = records.predictions
     predictions = share * first + (1.0 - share) * second
     of_slice = records.folds == records.folds.min()

@@ -23,7 +23,7 @@ LOSSES = {
     "crossValidatedLoss": "Cross-validated loss",
 }
 _THRESHOLDS = tuple(place / 10 for place in range(1, 10))
-_SIZES = {"linear": "Features", "boosting": "Leaves", "blend": "Features and leaves"}
+SIZES = {"linear": "Features", "boosting": "Leaves", "blend": "Features and leaves"}
 _TITLES = {
     "RegressionRMSE": "RMSE",
     "BinaryAUC": "AUC",
@@ -199,6 +199,12 @@ def compared_by(auto: Document) -> str:
     return found
 
 
+def learner_text(model: MLModel) -> str:
+    """The learner, and of a mean of models the share of each."""
+    shares = model.training.get("shares", {})
+    return ": ".join(filter(None, (model.learner, ", ".join(f"{part:.2f} {name}" for name, part in shares.items()))))
+
+
 def _candidates(model: MLModel) -> list[dict[str, Any]]:
     auto = model.training.get("auto", {})
     rows = []
@@ -218,11 +224,11 @@ def _candidates(model: MLModel) -> list[dict[str, Any]]:
 def _facts(model: MLModel) -> list[tuple[str, str]]:
     training = model.training
     facts = [
-        ("Learner", model.learner),
+        ("Learner", learner_text(model)),
         *((f"Parameter {name}", _text(value)) for name, value in model.parameters.items()),
         ("Training records", f"{training['records']:,}"),
         *((f"Validation {name}", number(value)) for name, value in training.get("validation", {}).items()),
-        (_SIZES[model.predictor.kind], f"{model.predictor.size:,}"),
+        (SIZES[model.predictor.kind], f"{model.predictor.size:,}"),
     ]
     if training.get("recordsWithoutTarget"):
         facts.append(("Records without target", f"{training['recordsWithoutTarget']:,}"))

@@ -14,7 +14,7 @@ from nightcast.mlmodel.class_loss import loss_and_gradient
 from nightcast.mlmodel.class_records import ClassRecords
 from nightcast.mlmodel.class_search import EXACT, ClassSearch, Coefficients
 from nightcast.mlmodel.learners import FOLDS
-from nightcast.mlmodel.shapes import Group, Shapes
+from nightcast.mlmodel.shapes import Group, Kind, Shapes
 from nightcast.mlmodel.strengths import Strengths
 from nightcast.mlmodel.targets import ModelType, Target
 from nightcast.recipe.pieces import Dense, OneHot
@@ -31,7 +31,7 @@ def shapes() -> Shapes:
         Group(slice(0, BINS), slice(0, width), COLUMNS),
         Group(slice(BINS, BINS + VALUES), slice(width, width + VALUES), None),
     )
-    kinds = np.repeat([True, False, True], [width, VALUES, 1])
+    kinds = np.repeat([Kind.LINE, Kind.VALUE, Kind.LINE], [width, VALUES, 1])
     basis = csr_array(block_diag([COLUMNS, eye_array(VALUES), eye_array(1)]))
     return Shapes(basis, kinds, np.repeat([0, 1, 2], [width, VALUES, 1]), groups)
 
@@ -112,14 +112,18 @@ def test_few_records_are_judged_by_all_folds_and_many_by_the_first(monkeypatch: 
         monkeypatch.setattr(class_search, "_FOLDED", limit)
         search = ClassSearch(target, Coefficients(shapes(), 3), records)
         chosen = search.choose(None)
-        best = min(search.facts["strengths"], key=lambda one: one["logLoss"])
-        assert chosen == Strengths(best["l2"], best["l2Numbers"])
+        # What they cost beside the loss: 2 nats for each power of ten.
+        count = search.facts["validationRecords"] if limit == 100 else records.held
+        tried = [
+            (one["logLoss"] + Strengths(one["l2"], one["l2Numbers"], one["l2Steps"]).doubt / count, one)
+            for one in search.facts["strengths"]
+        ]
+        best = min(tried, key=lambda pair: pair[0])[1]
+        assert chosen.told() == {name: best[name] for name in ("l2", "l2Numbers", "l2Steps")}
         assert search.facts["crossValidatedLoss"] == best["logLoss"]
         # Where the final descent begins, the best strength's first solution.
         start = search.start_of(chosen)
-        reached = search.descended(
-            records.side(0, within=False), start, search.space.shapes.penalties(chosen.values, chosen.numbers), 1e-6
-        )
+        reached = search.descended(records.side(0, within=False), start, search.penalties(chosen), 1e-6)
         assert reached.evaluations <= 3
         facts.append(search.facts)
     assert [one["folds"] for one in facts] == [FOLDS, 1]
@@ -132,7 +136,7 @@ def test_a_given_strength_is_kept_and_judged() -> None:
     search = ClassSearch(target_of(2), Coefficients(shapes(), 1), records_of(2))
     assert search.choose(Strengths(2.0, 30.0)) == Strengths(2.0, 30.0)
     [only] = search.facts["strengths"]
-    assert (only["l2"], only["l2Numbers"]) == (2.0, 30.0)
+    assert (only["l2"], only["l2Numbers"], only["l2Steps"]) == (2.0, 30.0, 30.0)
     assert 0.3 < search.facts["validationLoss"] < np.log(2)
 
 

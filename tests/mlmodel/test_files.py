@@ -82,7 +82,7 @@ def test_the_directory_is_open_to_others(model: MLModel, saved: Path) -> None:
     assert document["target"] == {"attributeName": "sold", "classes": []}
     assert document["schema"]["targetAttributeName"] == "sold"
     assert (document["learner"], document["predictor"], document["link"]) == ("linear", "linear", "identity")
-    assert document["parameters"] == {"l2": 1.0, "l2Numbers": 1.0, "maxFeatures": 100_000}
+    assert document["parameters"] == {"l2": 1.0, "l2Numbers": 1.0, "l2Steps": 1.0, "maxFeatures": 100_000}
     assert document["training"]["records"] == model.training["records"] > 2000
     assert document["size"] == len(model.predictor.weights)
     assert json.loads(document["recipe"])["outputs"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import block_diag, csr_array
 
 from nightcast.mlmodel.group_scaling import GroupScaling
-from nightcast.mlmodel.shapes import Group, Shapes
+from nightcast.mlmodel.shapes import Group, Kind, Shapes
 
 
 def shapes_for(*bases: np.ndarray | int, grouped: bool = True) -> Shapes:
@@ -21,10 +21,10 @@ def shapes_for(*bases: np.ndarray | int, grouped: bool = True) -> Shapes:
         matrices.append(matrix)
         feature, coefficient = feature + features, coefficient + coefficients
     owners = np.repeat(np.arange(len(bases)), [len(matrix.T) for matrix in matrices])
-    numbers = np.repeat([not isinstance(basis, int) for basis in bases], [len(matrix.T) for matrix in matrices])
+    kinds = [Kind.VALUE if isinstance(basis, int) else Kind.LINE for basis in bases]
     return Shapes(
         csr_array(block_diag([csr_array(matrix) for matrix in matrices])),
-        numbers,
+        np.repeat(kinds, [len(matrix.T) for matrix in matrices]),
         owners,
         tuple(groups) if grouped else (),
     )

@@ -22,6 +22,7 @@ from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask, fold_of
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.marked_batches import marked_batches, training_batches
 from nightcast.mlmodel.model import Link
+from nightcast.mlmodel.strengths import Strengths
 from nightcast.mlmodel.targets import ModelType, Target
 from nightcast.recipe.grammar import parse_recipe
 from nightcast.recipe.suggest import suggest_recipe
@@ -115,7 +116,9 @@ def test_the_strength_is_that_of_the_least_error_over_six_folds(noisy: TrainingT
             peer = Ridge(alpha=l2, solver="sparse_cg", tol=1e-10).fit(matrix[folds != fold], target[folds != fold])
             squared += ((target - peer.predict(matrix))[folds == fold] ** 2).sum()
         assert rmse == pytest.approx(np.sqrt(squared / len(target)), rel=1e-5)
-    assert fit.parameters["l2"] == min(tried, key=tried.__getitem__) > 10
+    # A power of ten has to gain two nats of all records.
+    least = min(tried, key=lambda l2: np.log(tried[l2]) + Strengths(l2).doubt / len(target))
+    assert fit.parameters["l2"] == least > 10
     # Each record has been predicted once by a model that had not seen it: what intervals are made of.
     assert fit.residuals is not None
     predictions, residuals = fit.residuals
@@ -253,8 +256,8 @@ def test_classification_is_judged_on_the_validation_slice(
         assert fit.facts["validation"]["MulticlassAvgFScore"] == pytest.approx(score, abs=1e-2)
     chosen = LinearLearner().fit(task, map)
     assert chosen.facts["validationLoss"] < fit.facts["validationLoss"]
-    best = min(chosen.facts["strengths"], key=lambda found: found["logLoss"])
-    assert (best["l2"], best["l2Numbers"]) == (chosen.parameters["l2"], chosen.parameters["l2Numbers"])
+    kept = [one for one in chosen.facts["strengths"] if one["logLoss"] == chosen.facts["crossValidatedLoss"]]
+    assert {name: kept[0][name] for name in ("l2", "l2Numbers", "l2Steps")}.items() <= chosen.parameters.items()
 
 
 @pytest.mark.parametrize("kept", [20_000_000, 0])
@@ -269,7 +272,7 @@ def test_the_same_bits_with_any_mapper(task: TrainingTask, monkeypatch: pytest.M
 def test_facts_are_json_values(task: TrainingTask) -> None:
     fit = LinearLearner().fit(task, map)
     assert json.loads(json.dumps(fit.facts, allow_nan=False)) == fit.facts
-    assert set(fit.parameters) == {"l2", "l2Numbers", "maxFeatures"}
+    assert set(fit.parameters) == {"l2", "l2Numbers", "l2Steps", "maxFeatures"}
     assert fit.parameters["maxFeatures"] == 100_000
     assert fit.facts["features"] == fit.predictor.size > 20
 
@@ -368,6 +371,10 @@ def test_parameters_are_read() -> None:
         max_features=10_000
     )
     assert LinearLearner.from_parameters({"linear.l2": 2, "linear.l2Numbers": "30"}) == LinearLearner(2.0, 30.0)
+    steps = {"linear.l2": 2, "linear.l2Numbers": 30, "linear.l2Steps": "400"}
+    assert LinearLearner.from_parameters(steps) == LinearLearner(2.0, 30.0, 400.0)
+    with pytest.raises(ModelError, match=r"linear\.l2 and linear\.l2Steps differ, and one is 0"):
+        LinearLearner.from_parameters({"linear.l2": 2, "linear.l2Steps": 0})
     assert LinearLearner.from_parameters({"linear.l2": "1.0E-06"}) == LinearLearner(1e-6)
     assert LinearLearner.from_parameters({"linear.l2": 0}) == LinearLearner(0.0)
 
@@ -378,6 +385,7 @@ def test_parameters_are_read() -> None:
         ("linear.l2", -1, "l2 must be a number from 0"),
         ("linear.l2", "nan", "l2 must be"),
         ("linear.l2Numbers", 5, "l2Numbers is given and linear.l2 is not"),
+        ("linear.l2Steps", 5, "l2Steps is given and linear.l2 is not"),
         ("linear.maxFeatures", 10_001, "from 1 to 10,000"),
         ("linear.maxFeatures", 1.5, "a whole number"),
         ("sgd.maxPasses", 1, "has no parameter"),

@@ -11,7 +11,7 @@ from nightcast.mlmodel import penalized_squares
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.penalized_squares import PenalizedSquares
 from nightcast.mlmodel.record_sums import RecordSums
-from nightcast.mlmodel.shapes import Group, Shapes
+from nightcast.mlmodel.shapes import Group, Kind, Shapes
 from nightcast.mlmodel.square_sums import SquareSums, added, of_records
 from nightcast.recipe.pieces import Dense, OneHot, Piece, to_csr
 
@@ -28,9 +28,9 @@ def shaped() -> Shapes:
         Group(slice(0, BINS), slice(0, width), COLUMNS),
         Group(slice(BINS, BINS + VALUES), slice(width, width + VALUES), None),
     )
-    numbers = np.repeat([True, False, True], [width, VALUES, 3])
+    kinds = np.repeat([Kind.LINE, Kind.VALUE, Kind.LINE], [width, VALUES, 3])
     owners = np.repeat([0, 1, 2, 3, 4], [width, VALUES, 1, 1, 1])
-    return Shapes(basis, numbers, owners, groups)
+    return Shapes(basis, kinds, owners, groups)
 
 
 def pieces_and_target(scales: tuple[float, float, float]) -> tuple[list[Piece], np.ndarray]:

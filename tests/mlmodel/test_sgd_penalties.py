@@ -62,9 +62,7 @@ def test_penalties_are_those_of_linear(kind: str, task: Callable[..., TrainingTa
     np.testing.assert_allclose(found.l2[shops], strength / 1_500, rtol=1e-3)
     np.testing.assert_allclose(found.coordinates.paces[shops], np.sqrt(10 / strength), rtol=1e-3)
     bins = slice(40, 60)
-    np.testing.assert_allclose(
-        found.l2[bins], found.by_output["quantile_bin(price,20)"]["l2Numbers"] / 1_500, rtol=1e-3
-    )
+    np.testing.assert_allclose(found.l2[bins], found.by_output["quantile_bin(price,20)"]["l2Steps"] / 1_500, rtol=1e-3)
     # Parts of the bins have the penalty of the bins, and numbers none.
     levels = slice(features, features + found.coordinates.levels.shape[1])
     assert set(found.l2[levels]) == set(found.l2[bins])

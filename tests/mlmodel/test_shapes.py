@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nightcast.datasource.insights import Insights, compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
-from nightcast.mlmodel.shapes import Shapes, plain_shapes, shapes_of, shared_shapes
+from nightcast.mlmodel.shapes import Kind, Shapes, plain_shapes, shapes_of, shared_shapes
 from nightcast.recipe.featurizer import Featurizer, build_featurizer
 from nightcast.recipe.grammar import parse_recipe
 from nightcast.recipe.vocabulary import count_vocabularies
@@ -75,8 +75,8 @@ def test_bins_have_a_line_ranks_halves_and_their_own(featurized: Callable[..., t
     np.testing.assert_array_equal(basis[:, 2:4], np.repeat(np.eye(2), 4, axis=0))
     np.testing.assert_array_equal(basis[:, 4:8], np.repeat(np.eye(4), 2, axis=0))
     np.testing.assert_array_equal(basis[:, 8:], np.eye(8))
-    assert shapes.numbers.tolist() == [True] * 16 + [False]
-    assert shapes.owners.tolist() == [0] * 16 + [1]
+    assert shapes.kinds.tolist() == [Kind.LINE] * 2 + [Kind.STEP] * 14 + [Kind.VALUE]
+    assert shapes.owners.tolist() == [0] * 2 + [1] * 14 + [2]
     group = shapes.groups[0]
     assert (group.features, group.coefficients) == (slice(0, 8), slice(0, 16))
     np.testing.assert_array_equal(group.columns, basis)
@@ -114,8 +114,8 @@ def test_what_is_missing_stands_beside_the_shape(featurized: Callable[..., tuple
     assert basis.shape == (5, 2 + 2 + 4 + 1)
     assert basis[4].tolist() == [0.0] * 8 + [1.0]
     assert not basis[:4, 8].any()
-    assert shapes.numbers.tolist() == [True] * 8 + [False]
-    assert shapes.owners.tolist() == [0] * 8 + [1]
+    assert shapes.kinds.tolist() == [Kind.LINE] * 2 + [Kind.STEP] * 6 + [Kind.VALUE]
+    assert shapes.owners.tolist() == [0] * 2 + [1] * 6 + [2]
     assert [group.columns is None for group in shapes.groups] == [False, True]
 
 
@@ -127,7 +127,7 @@ def test_calendars_and_values_have_no_shape(
     shapes = shapes_of(featurizer, insights)
     assert featurizer.n_features > 0
     np.testing.assert_array_equal(dense(shapes), np.eye(featurizer.n_features))
-    assert not shapes.numbers.any()
+    assert not shapes.kinds.any()
     # Tokens, and an indicator alone, are no group of which a record has one.
     grouped = not output.startswith(("note", "ngram", "promo"))
     assert [group.features for group in shapes.groups] == ([slice(0, featurizer.n_features)] if grouped else [])
@@ -152,7 +152,8 @@ def test_numbers_are_in_units_of_their_deviation(featurized: Callable[..., tuple
     # An indicator has no units, and flat no deviation.
     np.testing.assert_array_equal(basis[np.ix_([1, 4, 5, 6], [1, 4, 5, 6])], np.diag([1.0, 1.0, 3.0, 1.0]))
     assert np.count_nonzero(basis) == 7
-    assert shapes.numbers.tolist() == [True, False, True, True, False, True, False]
+    line, value = Kind.LINE, Kind.VALUE
+    assert shapes.kinds.tolist() == [line, value, line, line, value, line, value]
     assert shapes.owners.tolist() == list(range(7))
 
 
@@ -169,7 +170,7 @@ def test_outputs_stand_one_behind_the_other(featurized: Callable[..., tuple[Feat
     featurizer, insights = featurized("shop", "note", "quantile_bin(x,4)", "promo", "x")
     shapes = shapes_of(featurizer, insights)
     assert shapes.basis.shape == (5 + 3 + (4 + 1) + 1 + 1, 5 + 3 + (8 + 1) + 1 + 1)
-    assert shapes.owners.tolist() == [0] * 5 + [1] * 3 + [2] * 8 + [3, 4, 5]
+    assert shapes.owners.tolist() == [0] * 5 + [1] * 3 + [2] * 2 + [3] * 6 + [4, 5, 6]
     assert [(group.features, group.coefficients) for group in shapes.groups] == [
         (slice(0, 5), slice(0, 5)),
         (slice(8, 12), slice(8, 16)),
@@ -177,10 +178,21 @@ def test_outputs_stand_one_behind_the_other(featurized: Callable[..., tuple[Feat
     ]
     np.testing.assert_array_equal(shapes.transposed.toarray(), dense(shapes).T)
     assert shapes.penalties(2.0, 9.0).tolist() == [2.0] * 8 + [9.0] * 8 + [2.0, 2.0, 9.0]
-    assert shapes.by_owner(shapes.penalties(2.0, 9.0)).tolist() == [2.0, 2.0, 9.0, 2.0, 2.0, 9.0]
+    apart = shapes.penalties(2.0, 9.0, 70.0)
+    assert apart.tolist() == [2.0] * 8 + [9.0] * 2 + [70.0] * 6 + [2.0, 2.0, 9.0]
+    assert shapes.by_owner(apart).tolist() == [2.0, 2.0, 9.0, 70.0, 2.0, 2.0, 9.0]
+    assert shapes.by_output(featurizer, apart) == {
+        "shop": {"l2": 2.0},
+        "note": {"l2": 2.0},
+        "quantile_bin(x,4)": {"l2": 2.0, "l2Numbers": 9.0, "l2Steps": 70.0},
+        "promo": {"l2": 2.0},
+        "x": {"l2Numbers": 9.0},
+    }
+    assert all(shapes.has(kind) for kind in Kind)
     plain = plain_shapes(featurizer)
     np.testing.assert_array_equal(dense(plain), np.eye(15))
-    assert not plain.numbers.any()
+    assert not plain.has(Kind.STEP)
+    assert not plain.kinds.any()
     assert [group.features for group in plain.groups] == [slice(0, 5), slice(8, 13)]
 
 
@@ -192,7 +204,7 @@ def test_products_are_turned_as_by_the_dense_basis(seed: int) -> None:
     rng = np.random.default_rng(seed)
     basis, matrix = rng.normal(size=(6, 9)) * (rng.random((6, 9)) < 0.5), rng.normal(size=(20, 6))
     products = matrix.T @ matrix
-    shapes = Shapes(csr_array(basis), np.ones(9, dtype=np.bool_), np.zeros(9, dtype=np.int64))
+    shapes = Shapes(csr_array(basis), np.ones(9, dtype=np.int64), np.zeros(9, dtype=np.int64))
     # What stands below the diagonal does not count.
     found = shapes.turned(np.triu(products) + np.tril(np.full((6, 6), 1e9), -1))
     np.testing.assert_allclose(found, basis.T @ products @ basis, atol=1e-9)

@@ -9,7 +9,7 @@ from nightcast.mlmodel.strengths import (
     DEFAULT_NUMBERS,
     Strengths,
     best_strength,
-    tried_pairs,
+    tried_kinds,
     tried_strengths,
 )
 
@@ -65,7 +65,7 @@ def test_pairs_are_tried_kind_by_kind(values: bool, numbers: bool, best: Strengt
         calls.append(pair)
         return pair_loss(pair)
 
-    tried = tried_pairs(loss, values=values, numbers=numbers, least=0.01)
+    tried = tried_kinds(loss, values=values, numbers=numbers, steps=False, least=0.01)
     assert best_strength(tried) == best
     assert calls == list(tried)
     assert len(set(calls)) == len(calls) <= 14
@@ -77,10 +77,39 @@ def test_pairs_are_tried_kind_by_kind(values: bool, numbers: bool, best: Strengt
 
 
 def test_pairs_respect_the_least_strength() -> None:
-    tried = tried_pairs(lambda pair: 1 + pair.values + pair.numbers, values=True, numbers=True, least=0.1)
+    tried = tried_kinds(lambda pair: 1 + pair.values + pair.numbers, values=True, numbers=True, steps=False, least=0.1)
     assert best_strength(tried) == Strengths(0.1, 0.1)
     assert min(min(pair.values, pair.numbers) for pair in tried) == 0.1
 
 
 def test_pairs_of_a_loss_that_is_no_number_are_the_defaults() -> None:
-    assert best_strength(tried_pairs(lambda pair: math.nan, values=True, numbers=True, least=0.1)) == Strengths()
+    assert (
+        best_strength(tried_kinds(lambda pair: math.nan, values=True, numbers=True, steps=False, least=0.1))
+        == Strengths()
+    )
+
+
+def steps_loss(some: Strengths) -> float:
+    """Least where values have 1, lines 0.1 and steps 1000."""
+    far = (some.values, some.numbers / 0.1, some.of_steps / 1000)
+    return 5 + sum(math.log10(one) ** 2 for one in far)
+
+
+def test_steps_get_stronger_and_lines_weaker() -> None:
+    tried = tried_kinds(steps_loss, values=True, numbers=True, steps=True, least=0.01)
+    best = best_strength(tried)
+    assert best.numbers < 10 < 100 <= best.of_steps
+    assert tried[best] < min(loss for some, loss in tried.items() if some.steps is None)
+    # Of all of the same strength the best is where both are missed alike, and lines stop at the least.
+    least = best_strength(tried_kinds(steps_loss, values=True, numbers=True, steps=True, least=1.0))
+    assert least.numbers >= 1.0
+
+
+def test_doubt_counts_powers_of_ten() -> None:
+    assert Strengths().doubt == 0.0
+    assert Strengths(0.1).doubt == Strengths(10.0).doubt == pytest.approx(2.0)
+    assert Strengths(1.0, 100.0).doubt == pytest.approx(2.0)
+    assert Strengths(1.0, 10.0, 1000.0).doubt == pytest.approx(4.0)
+    assert Strengths(2.0, 30.0).told() == {"l2": 2.0, "l2Numbers": 30.0, "l2Steps": 30.0}
+    assert Strengths(3.0, 3.0).plain
+    assert not Strengths(3.0, 3.0, 4.0).plain

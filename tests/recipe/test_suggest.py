@@ -186,10 +186,23 @@ def test_a_long_tail_gets_a_line_beside_its_bins(write: Callable[..., Datasource
     table = pa.table({"price": price, "seats": seats, "sold": 2 * price + seats + rng.normal(0, 1, 4000)})
     insights = compute_insights(Datasource(schema, write(table).parts), files)
     found = json.loads(suggest_recipe(schema, insights))
-    assert found["groups"]["NUMERIC_VARS_NORM"] == "group('price')"
-    assert found["outputs"][-1] == "normalize(NUMERIC_VARS_NORM)"
-    parse_recipe(json.dumps(found), schema, strict=True)
-    assert "NORM" not in suggest_recipe(schema, insights, extensions=False)
+    # Within the range of the training records.
+    assert found["outputs"][-1] == f"normalize(clip(price,{float(price.min())!r},{float(price.max())!r}))"
+    assert "seats" not in "".join(found["outputs"])
+    parse_recipe(json.dumps(found), schema)
+    assert "normalize" not in suggest_recipe(schema, insights, extensions=False)
+
+
+def test_coarse_bins_of_few_records_have_a_line_beside_them(
+    write: Callable[..., Datasource], files: ByteSource
+) -> None:
+    rng = np.random.default_rng(7)
+    schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in ("price", "kind", "sold")), target="sold")
+    table = pa.table({"price": rng.random(200), "kind": rng.integers(0, 3, 200), "sold": rng.normal(0, 1, 200)})
+    insights = compute_insights(Datasource(schema, write(table).parts), files)
+    lines = [text for text in json.loads(suggest_recipe(schema, insights))["outputs"] if text.startswith("normalize")]
+    # A number of few values has a bin for each.
+    assert [line.split(",")[0] for line in lines] == ["normalize(clip(price"]
 
 
 def test_no_more_bins_than_values() -> None:

@@ -19,8 +19,8 @@ from nightcast.mlmodel.learners import FOLDS
 from nightcast.mlmodel.record_sums import RecordSums
 from nightcast.mlmodel.regression_search import RegressionSearch
 from nightcast.mlmodel.regression_sums import trials_of
-from nightcast.mlmodel.shapes import Shapes
-from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
+from nightcast.mlmodel.shapes import Kind, Shapes
+from nightcast.mlmodel.strengths import Strengths, best_strength, tried_kinds
 from nightcast.mlmodel.targets import Target
 from nightcast.mlmodel.validation import validation_facts
 
@@ -106,16 +106,23 @@ class ClassSearch:
         self._trials = list(judged.values()) or [(self.records.all(), self.records.all())]
         self._last = [self._start(rest) for rest, _ in self._trials]
         self._found: dict[Strengths, list[Floats]] = {}
+        self._losses: dict[Strengths, float] = {}
 
     def choose(self, given: Strengths | None) -> Strengths:
         """The given strengths, or the best ones."""
-        shaped = self.space.shapes.numbers
+        shapes = self.space.shapes
         if given is not None or not self._judged:
             chosen = given or Strengths()
-            tried = {chosen: self._loss(chosen)}
+            self._doubted_loss(chosen)
         else:
-            kinds = {"values": bool((~shaped).any()), "numbers": bool(shaped.any())}
-            tried = tried_pairs(self._loss, **kinds, least=_LEAST_L2)
+            tried = tried_kinds(
+                self._doubted_loss,
+                values=shapes.has(Kind.VALUE),
+                numbers=shapes.has(Kind.LINE),
+                # Else regressions have told lines and steps of each output apart.
+                steps=shapes.has(Kind.STEP) and np.ndim(self.relevance) == 0,
+                least=_LEAST_L2,
+            )
             chosen = best_strength(tried)
         judging = self._trials[0][1]
         metrics, value = self._metrics(judging, self._found[chosen][0])
@@ -124,10 +131,8 @@ class ClassSearch:
             "validationLoss": value,
             "validationRecords": sum(len(chunk.targets) for chunk in judging) if self._judged else 0,
             "folds": len(self._trials) if self._judged else 0,
-            "crossValidatedLoss": tried[chosen],
-            "strengths": [
-                {"l2": pair.values, "l2Numbers": pair.numbers, "logLoss": loss} for pair, loss in tried.items()
-            ]
+            "crossValidatedLoss": self._losses[chosen],
+            "strengths": [some.told() | {"logLoss": loss} for some, loss in self._losses.items()]
             if self._judged
             else [],
         }
@@ -135,7 +140,7 @@ class ClassSearch:
 
     def penalties(self, strengths: Strengths) -> Floats:
         """The penalty on each coefficient."""
-        return self.space.shapes.penalties(strengths.values, strengths.numbers) * self.relevance
+        return self.space.shapes.penalties(strengths.values, strengths.numbers, strengths.of_steps) * self.relevance
 
     def start_of(self, chosen: Strengths) -> Floats:
         """Coefficients near those of all records."""
@@ -160,17 +165,18 @@ class ClassSearch:
             start = descent.point
         return Descent(descent.point, descent.value, descent.gradient, evaluations, descent.converged)
 
-    def _loss(self, pair: Strengths) -> float:
-        """Mean log loss of the records that judge."""
-        penalties = self.penalties(pair)
+    def _doubted_loss(self, strengths: Strengths) -> float:
+        """Mean log loss of the records that judge, with what strengths that are no defaults have to gain."""
+        penalties = self.penalties(strengths)
         total, count = 0.0, 0
         for number, (rest, judging) in enumerate(self._trials):
             self._last[number] = self.descended(rest, self._last[number], penalties, ROUGH).point
             records = sum(len(chunk.targets) for chunk in judging)
             total += records * self._metrics(judging, self._last[number])[1]
             count += records
-        self._found[pair] = list(self._last)
-        return total / count
+        self._found[strengths] = list(self._last)
+        self._losses[strengths] = total / count
+        return (total + strengths.doubt) / count
 
     def _metrics(self, chunks: Sequence[Chunk], point: Floats) -> tuple[dict[str, float], float]:
         weights = self.space.weights(point).reshape(self.target.outputs, -1)
@@ -208,7 +214,7 @@ def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int, seed: str)
     trials = [trial for sums in one_hot for trial in trials_of(sums, records.all_folds, 0.0).trials]
     search = RegressionSearch(shapes, trials)
     penalties = search.choose()
-    return penalties / shapes.penalties(search.strengths.values, search.strengths.numbers)
+    return penalties / shapes.penalties(search.strengths.values, search.strengths.numbers, search.strengths.of_steps)
 
 
 def _of_chunks(chunks: Sequence[Chunk], outputs: int, flat: Floats) -> tuple[float, Floats]:

@@ -28,6 +28,7 @@ _HELD_CODES = 4_000_000
 _PARAMETERS = {
     "l2": Number(0, 1e12, optional=True),
     "l2Numbers": Number(0, 1e12, optional=True),
+    "l2Steps": Number(0, 1e12, optional=True),
     "maxFeatures": Number(1, _MOST_FEATURES, whole=True, optional=True),
 }
 
@@ -38,11 +39,12 @@ class LinearLearner:
 
     Parameters
     ----------
-    l2, l2_numbers
-        Penalties: half of each times the sum of squared weights is added to half the sum of squared errors, or to the
-        sum of the records' negative log-likelihoods. With equal ones that is ``alpha`` of scikit-learn's Ridge, and
-        ``1 / C`` of its LogisticRegression; with different ones, see `nightcast.mlmodel.shapes`. None: chosen by the
-        error on training records that did not fit.
+    l2, l2_numbers, l2_steps
+        Penalties on weights of values, on lines over numbers and on the steps of their bins: half of each times the sum
+        of squared weights is added to half the sum of squared errors, or to the sum of the records' negative
+        log-likelihoods. With equal ones that is ``alpha`` of scikit-learn's Ridge, and ``1 / C`` of its
+        LogisticRegression; with different ones, see `nightcast.mlmodel.shapes`. None: chosen by the error on training
+        records that did not fit.
     max_features
         Beyond this many features the rarest values and tokens are left out. None: 100,000 where the training records
         fit in memory, else 4,000.
@@ -50,13 +52,14 @@ class LinearLearner:
 
     l2: float | None = None
     l2_numbers: float | None = None
+    l2_steps: float | None = None
     max_features: int | None = None
 
     @classmethod
     def from_parameters(cls, given: Table[str, Any]) -> Self:
-        """Read ``linear.l2``, ``linear.l2Numbers`` (numbers from 0, or ``auto``) and ``linear.maxFeatures``.
+        """Read ``linear.l2``, ``l2Numbers``, ``l2Steps`` (numbers from 0, or ``auto``) and ``linear.maxFeatures``.
 
-        ``l2Numbers`` is by default the same as ``l2``, and not to be given alone.
+        ``l2Numbers`` is by default the same as ``l2``, ``l2Steps`` the same as ``l2Numbers``; neither is given alone.
 
         Raises
         ------
@@ -64,18 +67,19 @@ class LinearLearner:
             For another key, or a value out of range.
         """
         found: dict[str, Any] = read_parameters("linear", _PARAMETERS, given)
-        l2, numbers = found.get("l2"), found.get("l2Numbers")
-        if l2 is None and numbers is not None:
-            raise ModelError("linear.l2Numbers is given and linear.l2 is not: give both, or neither.")
-        if l2 is not None and numbers is not None and l2 != numbers and not (l2 > 0 and numbers > 0):
-            raise ModelError("linear.l2 and linear.l2Numbers differ, and one is 0: give two numbers above 0.")
-        return cls(l2, numbers, found.get("maxFeatures"))
+        l2, numbers, steps = found.get("l2"), found.get("l2Numbers"), found.get("l2Steps")
+        for name, value in (("l2Numbers", numbers), ("l2Steps", steps)):
+            if l2 is None and value is not None:
+                raise ModelError(f"linear.{name} is given and linear.l2 is not: give both, or neither.")
+            if l2 is not None and value is not None and l2 != value and not (l2 > 0 and value > 0):
+                raise ModelError(f"linear.l2 and linear.{name} differ, and one is 0: give two numbers above 0.")
+        return cls(l2, numbers, steps, found.get("maxFeatures"))
 
     @property
     def _given(self) -> Strengths | None:
         if self.l2 is None:
             return None
-        return Strengths(self.l2, self.l2 if self.l2_numbers is None else self.l2_numbers)
+        return Strengths(self.l2, self.l2 if self.l2_numbers is None else self.l2_numbers, self.l2_steps)
 
     def fit(self, task: TrainingTask, mapper: Mapper) -> Fit:
         """See `nightcast.mlmodel.learners.Learner`."""

@@ -3,8 +3,8 @@
 Minimises ``sum((y - b - x w)**2) + penalty`` over weights w and intercept b, which is not penalised. With given
 strength the penalty is ``l2 * sum(w**2)``: scikit-learn's ``Ridge(alpha=l2)``. Otherwise it is that of
 `nightcast.mlmodel.shapes`, with strengths that are chosen by the error on records that did not fit: on six folds where
-records are few, else on the validation slice; one for values and one for numbers, and where there are records enough,
-one for each output of the recipe, so that what tells nothing is kept from adding noise. Records are held in memory
+records are few, else on the validation slice; for values, lines and steps, and where there are records enough,
+for each output of the recipe, so that what tells nothing is kept from adding noise. Records are held in memory
 where that takes less than the sums that a fit needs of them, X'X; otherwise these are accumulated over parts in one
 pass.
 """
@@ -45,7 +45,7 @@ def fit_regression(
     Parameters
     ----------
     given
-        Penalties; with equal ones on both kinds that of Ridge; None: chosen.
+        Penalties; with equal ones on all kinds that of Ridge; None: chosen.
     held
         Whether the records are held in memory.
 
@@ -61,7 +61,7 @@ def fit_regression(
                 f"{trials.records} training record(s) have a target, at least {_LEAST_RECORDS} are needed: check "
                 f"query, schema (is {task.target.name!r} NUMERIC in the data?) and data rearrangement."
             )
-        plain = given is not None and given.values == given.numbers
+        plain = given is not None and given.plain
         shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
         search = RegressionSearch(shapes, trials.trials)
         penalties = search.choose(given, held=held)
@@ -119,7 +119,7 @@ def _fit(
         for trial, weights_of_rest, constant_of_rest in rests
     }
     found = None if residuals is None else (residuals[0] + trials.center, residuals[1])
-    parameters = {"l2": search.strengths.values, "l2Numbers": search.strengths.numbers}
+    parameters = search.strengths.told()
     predictor = _predictor(featurizer, weights, constant, trials.center)
     return Fit(predictor, Link.IDENTITY, parameters, facts, held_out=held_out, residuals=found)
 

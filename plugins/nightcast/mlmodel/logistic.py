@@ -44,7 +44,7 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
     Parameters
     ----------
     given
-        Penalties, > 0; with equal ones on both kinds that of LogisticRegression; None: chosen.
+        Penalties, > 0; with equal ones on all kinds that of LogisticRegression; None: chosen.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def fit_logistic(task: TrainingTask, featurizer: Featurizer, given: Strengths | 
     }
     link = Link.of(task.target.model_type)
     held_out = {fold: _predictor(featurizer, space, point) for fold, point in search.held_out(chosen).items()}
-    return Fit(predictor, link, {"l2": chosen.values, "l2Numbers": chosen.numbers}, facts, held_out=held_out)
+    return Fit(predictor, link, chosen.told(), facts, held_out=held_out)
 
 
 def _predictor(featurizer: Featurizer, space: Coefficients, point: Floats) -> LinearPredictor:
@@ -95,7 +95,7 @@ def chosen_penalties(task: TrainingTask, featurizer: Featurizer, mapper: Mapper)
 def _chosen(
     task: TrainingTask, featurizer: Featurizer, records: ClassRecords, given: Strengths | None
 ) -> tuple[ClassSearch, Strengths]:
-    plain = given is not None and given.values == given.numbers
+    plain = given is not None and given.plain
     shapes = plain_shapes(featurizer) if plain else shapes_of(featurizer, task.insights)
     sample = records.sampled(task.seed)
     relevance = 1.0 if given is not None else relevance_of(shapes, sample, task.target.outputs, task.seed)

@@ -12,8 +12,8 @@ from nightcast.datasource.arrow_arrays import Floats
 from nightcast.mlmodel.penalized_squares import PenalizedSquares
 from nightcast.mlmodel.regression_sums import Trial
 from nightcast.mlmodel.relevance import refined
-from nightcast.mlmodel.shapes import Shapes
-from nightcast.mlmodel.strengths import Strengths, best_strength, tried_pairs
+from nightcast.mlmodel.shapes import Kind, Shapes
+from nightcast.mlmodel.strengths import Strengths, best_strength, tried_kinds
 
 _LEAST_STRENGTH = 0.01
 # Shares of the right side that may be left of a solution and of a derivative.
@@ -55,14 +55,26 @@ class RegressionSearch:
         """
         self.strengths = given or Strengths()
         if given is None and self.trials and held:
-            kinds = {"values": bool((~self.shapes.numbers).any()), "numbers": bool(self.shapes.numbers.any())}
-            self.strengths = best_strength(tried_pairs(self._rmse, **kinds, least=_LEAST_STRENGTH))
-        penalties = self.shapes.penalties(self.strengths.values, self.strengths.numbers)
-        judging = sum(trial.validation.records for trial in self.trials)
-        if given is not None or judging < _REFINED:
+            # Otherwise lines and steps have a penalty of their own for each output.
+            steps = self.judging < _REFINED and self.shapes.has(Kind.STEP)
+            tried = tried_kinds(
+                self._doubted_rmse,
+                values=self.shapes.has(Kind.VALUE),
+                numbers=self.shapes.has(Kind.LINE),
+                steps=steps,
+                least=_LEAST_STRENGTH,
+            )
+            self.strengths = best_strength(tried)
+        penalties = self._penalties(self.strengths)
+        if given is not None or self.judging < _REFINED:
             return penalties
         powers = refined(self._slopes, np.log10(self.shapes.by_owner(penalties)))
         return np.asarray(10.0 ** powers[self.shapes.owners])
+
+    @property
+    def judging(self) -> float:
+        """Number of records that judge, of all trials."""
+        return sum(trial.validation.records for trial in self.trials)
 
     def solved_rests(self, penalties: Floats, tolerance: float = _ROUGH) -> list[tuple[Trial, Floats, float]]:
         """For each trial, weights and constant of the model that was fitted without its validation records."""
@@ -73,10 +85,15 @@ class RegressionSearch:
             found.append((trial, weights, system.constant(weights)))
         return found
 
-    def _rmse(self, pair: Strengths) -> float:
-        rmse = pooled_rmse(self.solved_rests(self.shapes.penalties(pair.values, pair.numbers)))
-        self.tried.append({"l2": pair.values, "l2Numbers": pair.numbers, "RegressionRMSE": rmse})
-        return rmse
+    def _penalties(self, strengths: Strengths) -> Floats:
+        return self.shapes.penalties(strengths.values, strengths.numbers, strengths.of_steps)
+
+    def _doubted_rmse(self, strengths: Strengths) -> float:
+        """The RMSE, greater by as much as strengths that are no defaults have to gain."""
+        rmse = pooled_rmse(self.solved_rests(self._penalties(strengths)))
+        self.tried.append(strengths.told() | {"RegressionRMSE": rmse})
+        # A normal likelihood of n records has n log(rmse) nats.
+        return rmse * math.exp(strengths.doubt / self.judging)
 
     def _slopes(self, powers: Floats) -> tuple[float, Floats]:
         """The RMSE at powers of ten of the owners' penalties, and by which share it changes with each."""

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
+from nightcast.datasource.arrow_arrays import Floats, Ints
 from nightcast.datasource.insights import Insights
 from nightcast.recipe.bins import bin_codes
 from nightcast.recipe.blocks import BinBlock, Block, NumberBlock, VocabularyBlock, block_starts
@@ -33,8 +34,21 @@ if TYPE_CHECKING:
 
 # A line of slope 1 costs as much as a bin that is off by a third of the deviation.
 _LINE = 3.0
+# Columns of a number's basis that are lines; the others are steps.
+_LINES = 2
 # Powers of two: how many parts of the bins learners of steps share.
 _SHARED_HALVINGS = range(1, 7)
+
+
+class Kind(IntEnum):
+    """What a coefficient shapes: the weight of a value or token, a line over a number, or steps of its bins."""
+
+    VALUE = 0
+    LINE = 1
+    STEP = 2
+
+
+_PENALTIES = {Kind.VALUE: "l2", Kind.LINE: "l2Numbers", Kind.STEP: "l2Steps"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +76,8 @@ class Shapes:
     ----------
     basis
         float64 of shape (features, coefficients).
-    numbers
-        Which coefficients shape what a number adds; the others are those of values and tokens. Shape (coefficients,).
+    kinds
+        The `Kind` of each coefficient; shape (coefficients,).
     owners
         Number of the penalty that each coefficient has, where outputs have penalties of their own; shape
         (coefficients,).
@@ -72,7 +86,7 @@ class Shapes:
     """
 
     basis: csr_array
-    numbers: Bools
+    kinds: Ints
     owners: Ints
     groups: tuple[Group, ...] = ()
 
@@ -93,20 +107,24 @@ class Shapes:
         np.fill_diagonal(whole, upper.diagonal())
         return np.asarray(self.transposed @ np.ascontiguousarray((self.transposed @ whole).T))
 
-    def penalties(self, values: float, numbers: float) -> Floats:
-        """A penalty for each coefficient, by its kind; shape (coefficients,)."""
-        return np.where(self.numbers, numbers, values)
+    def has(self, kind: Kind) -> bool:
+        """Whether there are coefficients of the kind."""
+        return bool((self.kinds == kind).any())
+
+    def penalties(self, values: float, numbers: float, steps: float | None = None) -> Floats:
+        """A penalty for each coefficient, by its kind; that of steps is by default that of lines; (coefficients,)."""
+        return np.array([values, numbers, numbers if steps is None else steps])[self.kinds]
 
     def by_output(self, featurizer: Featurizer, penalties: Floats) -> dict[str, dict[str, float]]:
-        """The penalty on values and on the shape of numbers, by the text of the recipe's output."""
+        """The penalties on values, lines and steps, by the text of the recipe's output."""
         found: dict[str, dict[str, float]] = {}
         starts, basis = block_starts(featurizer.blocks), self.basis
         for block, start, end in zip(featurizer.blocks, starts, starts[1:], strict=False):
             places = np.unique(basis.indices[basis.indptr[start] : basis.indptr[end]])
-            for kind, chosen in (("l2", ~self.numbers[places]), ("l2Numbers", self.numbers[places])):
-                if chosen.any():
-                    last = places[chosen][-1]
-                    found.setdefault(str(block.expression), {})[kind] = float(f"{penalties[last]:.4g}")
+            for kind, name in _PENALTIES.items():
+                chosen = places[self.kinds[places] == kind]
+                if len(chosen):
+                    found.setdefault(str(block.expression), {})[name] = float(f"{penalties[chosen[-1]]:.4g}")
         return found
 
     def by_owner(self, penalties: Floats) -> Floats:
@@ -150,8 +168,7 @@ def _laid(pieces: Sequence[tuple[int, bool, Floats | None]]) -> Shapes:
 
     groups: list[Group] = []
     matrices: list[csr_array] = []
-    numbers: list[Bools] = []
-    owners: list[Ints] = []
+    kinds: list[Ints] = []
     feature = coefficient = 0
     for size, exclusive, columns in pieces:
         if not size:
@@ -161,13 +178,14 @@ def _laid(pieces: Sequence[tuple[int, bool, Floats | None]]) -> Shapes:
             places = slice(feature, feature + size), slice(coefficient, coefficient + width)
             groups.append(Group(*places, columns))
         matrices.append(eye_array(size, format="csr") if columns is None else csr_array(columns))
-        owners.append(np.full(width, len(numbers)))
-        numbers.append(np.full(width, columns is not None))
+        shaped = np.where(np.arange(width) < _LINES, Kind.LINE, Kind.STEP)
+        kinds.append(np.full(width, Kind.VALUE) if columns is None else shaped)
         feature, coefficient = feature + size, coefficient + width
     if not matrices:
-        return Shapes(csr_array((0, 0)), np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64))
-    kinds, owned = np.concatenate(numbers), np.concatenate(owners)
-    return Shapes(csr_array(block_diag(matrices)), kinds, owned, tuple(groups))
+        return Shapes(csr_array((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    # Where a piece or a kind ends, the next owner begins.
+    starts = np.concatenate([np.append(True, np.diff(piece) != 0) for piece in kinds])
+    return Shapes(csr_array(block_diag(matrices)), np.concatenate(kinds), np.cumsum(starts) - 1, tuple(groups))
 
 
 @dataclass(frozen=True)

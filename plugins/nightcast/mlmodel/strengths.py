@@ -12,23 +12,51 @@ DEFAULT_NUMBERS = 10.0
 _LADDER = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
 # A gain below this share of the loss is no reason to look further.
 _WORTH = 1e-5
+_DOUBT = 2.0
 Strength = TypeVar("Strength")
 
 
 @dataclass(frozen=True)
 class Strengths:
-    """Penalties on the two kinds of coefficients of `nightcast.mlmodel.shapes.Shapes`.
+    """Penalties on the kinds of coefficients of `nightcast.mlmodel.shapes.Shapes`.
 
     Parameters
     ----------
     values
         Of values, tokens and other indicators.
     numbers
-        Of the shapes of numbers.
+        Of the lines over numbers.
+    steps
+        Of the steps of their bins; None: the same as of lines.
     """
 
     values: float = DEFAULT_L2
     numbers: float = DEFAULT_NUMBERS
+    steps: float | None = None
+
+    @property
+    def of_steps(self) -> float:
+        """The penalty on steps."""
+        return self.numbers if self.steps is None else self.steps
+
+    @property
+    def plain(self) -> bool:
+        """Whether all kinds have the same penalty."""
+        return self.values == self.numbers == self.of_steps
+
+    @property
+    def doubt(self) -> float:
+        """How many nats the loss of all records that judge has to be lower than that of the defaults; all are above 0.
+
+        Two for each power of ten: of few records the least loss is that of chance, and weak penalties, which promise
+        most where classes happen to be apart, are what harms most later.
+        """
+        powers = (self.values / DEFAULT_L2, self.numbers / DEFAULT_NUMBERS, self.of_steps / self.numbers)
+        return _DOUBT * sum(abs(math.log10(power)) for power in powers)
+
+    def told(self) -> dict[str, float]:
+        """The strengths by the names of the learner's parameters."""
+        return {"l2": self.values, "l2Numbers": self.numbers, "l2Steps": self.of_steps}
 
 
 def tried_strengths(
@@ -76,34 +104,38 @@ def tried_strengths(
     return found
 
 
-def tried_pairs(
-    loss: Callable[[Strengths], float], *, values: bool, numbers: bool, least: float
+def tried_kinds(
+    loss: Callable[[Strengths], float], *, values: bool, numbers: bool, steps: bool, least: float
 ) -> dict[Strengths, float]:
-    """Try strengths of the two kinds, first of numbers, then of values, each by `tried_strengths`.
+    """Try strengths of the kinds, each by `tried_strengths`.
+
+    First of numbers, lines and steps alike, then of values; then steps get stronger by powers of ten, and lines weaker.
 
     Parameters
     ----------
     loss
-        Called once for each pair.
+        Called once for each choice.
     values, numbers
         Whether there are coefficients of the kind.
+    steps
+        Whether steps are to have a strength of their own.
     least
         The least strength to try.
 
     Examples
     --------
-    >>> tried = tried_pairs(
-    ...     lambda pair: abs(pair.numbers - 100) + pair.values, values=True, numbers=True, least=0.1
+    >>> tried = tried_kinds(
+    ...     lambda some: abs(some.numbers - 100) + some.values, values=True, numbers=True, steps=False, least=0.1
     ... )
     >>> best_strength(tried)
-    Strengths(values=0.1, numbers=100.0)
+    Strengths(values=0.1, numbers=100.0, steps=None)
     """
     found: dict[Strengths, float] = {}
 
-    def once(pair: Strengths) -> float:
-        if pair not in found:
-            found[pair] = loss(pair)
-        return found[pair]
+    def once(some: Strengths) -> float:
+        if some not in found:
+            found[some] = loss(some)
+        return found[some]
 
     best = Strengths()
     for kind, wanted in (("numbers", numbers), ("values", values)):
@@ -115,7 +147,21 @@ def tried_pairs(
             tried_strengths(along, least, getattr(best, kind))
             best = best_strength(found)
     once(best)
+    if steps:
+        _tried_apart(once, best, least)
     return found
+
+
+def _tried_apart(loss: Callable[[Strengths], float], best: Strengths, least: float) -> None:
+    """Try stronger penalties on steps, then weaker ones on lines, by powers of ten while the loss falls."""
+
+    def better(some: Strengths) -> bool:
+        return loss(some) < loss(best) * (1 - _WORTH)
+
+    while better(some := replace(best, steps=best.of_steps * 10)):
+        best = some
+    while best.numbers / 10 >= least and better(some := replace(best, numbers=best.numbers / 10, steps=best.of_steps)):
+        best = some
 
 
 def _between(tried: dict[float, float]) -> float | None:

@@ -21,7 +21,8 @@ _RECORDS_A_BIN = 7
 _MOST_BINS = 2_000
 # Share of the unexplained variance that a line within bins may be expected to explain.
 _WORTH_A_LINE = 0.002
-_LINES = "NUMERIC_VARS_NORM"
+# Of coarse bins, attributes may explain together what none does alone, and all but that share.
+_COARSE_BINS, _LEFT = 50, 0.1
 
 
 def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = True) -> str:
@@ -36,7 +37,7 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Tru
     extensions
         Whether to add what Amazon ML never suggested: weekday, month and bins of the days since the first one for each
         attribute that holds dates, which it could not read, and ``normalize`` of each number that varies within its
-        bins so much that a line is likely to tell more (:func:`line_within`).
+        bins so much that a line is likely to tell more (:func:`line_within`), clipped to the training records' range.
 
     Returns
     -------
@@ -59,21 +60,18 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Tru
             bins = bin_count(values, found.quantiles, found.correlation, most)
             groups.setdefault(bins, []).append(quoted(attribute.name, always=True))
             if extensions and _wants_line(bins, found):
-                lines.append(quoted(attribute.name, always=True))
+                lines.append(str(_line(attribute.name, found)))
     types = {attribute.type for attribute in schema.inputs}
     outputs = [f"ALL_{kind}" for kind in (AttributeType.BINARY, AttributeType.CATEGORICAL) if kind in types]
     outputs += [f"quantile_bin(NUMERIC_VARS_QB_{bins},{bins})" for bins in sorted(groups, reverse=True)]
-    outputs += [f"normalize({_LINES})"] if lines else []
+    outputs += lines
     outputs += ["ALL_TEXT"] if AttributeType.TEXT in types else []
     outputs += _date_outputs(schema, insights, most) if extensions else []
     if not outputs:
         raise RecipeError("the schema has no attribute to learn from: exclude fewer, or select more columns.")
     named = {f"NUMERIC_VARS_QB_{bins}": groups[bins] for bins in sorted(groups, reverse=True)}
     recipe = {
-        "groups": {
-            name: f"group({','.join(members)})"
-            for name, members in (named | ({_LINES: lines} if lines else {})).items()
-        },
+        "groups": {name: f"group({','.join(members)})" for name, members in named.items()},
         "assignments": {},
         "outputs": outputs,
     }
@@ -102,19 +100,34 @@ def _wants_line(bins: int, found: NumericInsights) -> bool:
     return line_within(bins, found.quantiles, found.correlation) >= _WORTH_A_LINE
 
 
+def _line(name: str, found: NumericInsights) -> Call:
+    """``normalize`` of a number that varies, within what the training records hold.
+
+    A line goes on for ever: a value that is a hundred deviations off, a slip of the decimal point, would be predicted
+    as far off.
+    """
+    ends = (found.min or 0.0, found.max or 0.0)
+    return Call("normalize", (Call("clip", (Variable(name, ValueType.NUMERIC),), ends),))
+
+
 def line_within(bins: int, quantiles: Sequence[float], correlation: float | None) -> float:
     """Share of the target's unexplained variance that a line within bins may explain: that of a long tail's last bin.
 
-    With squared correlation r2: ``r2 * (share of the attribute's variance that lies within bins) / (1 - r2)``.
+    With squared correlation r2: ``r2 * (share of the attribute's variance that lies within bins) / (1 - r2)``. Of up to
+    50 bins r2 counts as 0.25 at least, and what is left unexplained as 0.1 at most: few records make few bins, which a
+    steady effect crosses in great steps.
 
     Examples
     --------
     >>> even = [permille / 1000 for permille in range(1001)]
-    >>> line_within(10, even, 0.5) > 0.003 > line_within(50, even, 0.5)
+    >>> line_within(20, even, None) > 0.002 > line_within(50, even, None)
     True
     """
     explained = min((correlation or 0.0) ** 2, 0.999)
-    return explained * variance_within(quantiles, bin_edges(quantiles, bins)) / (1 - explained)
+    left = 1 - explained
+    if bins <= _COARSE_BINS:
+        explained, left = max(explained, _LEAST_EXPLAINED), min(left, _LEFT)
+    return explained * variance_within(quantiles, bin_edges(quantiles, bins)) / left
 
 
 def _most_bins(schema: Schema, insights: Insights) -> int:

@@ -3,6 +3,7 @@
     python benchmarks/quality.py                               all data sets, all learners that there are
     python benchmarks/quality.py diabetes iris --learners boosting
     python benchmarks/quality.py --seeds 5                     means over five random splits
+    python benchmarks/quality.py --csv wages.csv --target wage [--kind BINARY] [--drop logwage ...]   data of your own
 
 70 % of the records train, the rest evaluate, drawn by seed. Peers: Ridge (alpha 1) or LogisticRegression (C 1) on
 one-hot categories and standardised numbers, the same with numbers cut into 50 quantile bins, and HistGradientBoosting
@@ -152,6 +153,21 @@ def data_sets() -> dict[str, Callable[[], DataSet]]:
     return found
 
 
+def csv_set(path: str, target: str, kind: str, drop: list[str]) -> DataSet:
+    """A CSV file with a header: numbers where all values are, else categories; records without target are left out."""
+    import pandas
+
+    frame = pandas.read_csv(path).drop(columns=drop).dropna(subset=[target]).reset_index(drop=True)
+    truth = frame.pop(target)
+    columns = {
+        str(name): values.to_numpy(float) if values.dtype.kind in "iufb" else np.array(values.fillna("").astype(str).tolist())
+        for name, values in frame.items()
+    }
+    if kind == "BINARY":
+        return DataSet(columns, pandas.factorize(truth, sort=True)[0], kind)
+    return DataSet(columns, truth.to_numpy(float) if kind == "NUMERIC" else np.array(truth.astype(str).tolist()), kind)
+
+
 def numbers_of(data: DataSet) -> dict[str, Any]:
     """Columns as a person would give them to scikit-learn: dates as day, month and weekday."""
     columns = {}
@@ -283,8 +299,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--learners", nargs="+", default=list(LEARNERS), choices=LEARNERS)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--csv", metavar="FILE")
+    parser.add_argument("--target", metavar="NAME")
+    parser.add_argument("--kind", choices=("NUMERIC", "BINARY", "CATEGORICAL"), default="NUMERIC")
+    parser.add_argument("--drop", nargs="*", default=[], metavar="NAME", help="columns to leave out")
     given = parser.parse_args()
+    if bool(given.csv) != bool(given.target):
+        parser.error("--csv and --target go together")
     known = data_sets()
+    if given.csv:
+        known = {Path(given.csv).stem: lambda: csv_set(given.csv, given.target, given.kind, given.drop)}
     for name in given.names or known:
         run(name, known[name](), given.learners, given.seeds)
 

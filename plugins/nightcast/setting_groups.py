@@ -134,7 +134,7 @@ class ModelSettings(Group):
     learner: Literal["auto", "linear", "boosting", "sgd"] = Field(
         "auto",
         title="Learner",
-        description="auto: linear, boosting or the weighted mean of both, whichever errs least on training records "
+        description="auto: linear, boosting or the weighted mean of both, by their errors on training records "
         "that were held out. linear: exact linear models, in seconds. boosting: gradient-boosted trees, in up to "
         "minutes. sgd: Amazon ML's stochastic gradient descent.",
     )

@@ -48,7 +48,18 @@ def test_a_model_that_adds_nothing_is_left_out() -> None:
 
 def test_few_records_hardly_move_the_share() -> None:
     assert best_share(ModelType.REGRESSION, noisy(1, 0.0, 1.0)) == pytest.approx(0.55, abs=0.051)
-    assert best_share(ModelType.REGRESSION, records([1.0, 2.0], [1.0, 2.0], [1.0, 2.0])) == 0.5
+
+
+def test_of_two_models_that_are_the_same_one_is_kept() -> None:
+    for kind, targets in ((ModelType.REGRESSION, [1.0, 2.0, 3.0]), (ModelType.BINARY, [0.0, 1.0, 1.0])):
+        assert best_share(kind, records(targets, [0.2, 0.3, 0.9], [0.2, 0.3, 0.9])) == 1.0
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1.0, 1e200])
+def test_units_of_the_target_do_not_matter(unit: float) -> None:
+    found = noisy(2_000, 1.0, 2.0)
+    scaled = HeldOut(found.folds, found.targets * unit, tuple(one * unit for one in found.predictions))
+    assert best_share(ModelType.REGRESSION, scaled) == best_share(ModelType.REGRESSION, found)
 
 
 def test_probabilities_of_several_classes_are_judged_by_those_of_the_truth() -> None:

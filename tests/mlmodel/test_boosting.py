@@ -19,7 +19,8 @@ from nightcast.errors import ModelError
 from nightcast.mlmodel import boosting_fit, boosting_search
 from nightcast.mlmodel.boosting import BoostingLearner
 from nightcast.mlmodel.category_means import with_category_means
-from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask
+from nightcast.mlmodel.held_out import held_out_records
+from nightcast.mlmodel.learners import FOLDS, Fit, TrainingTask, fold_of
 from nightcast.mlmodel.model import Link
 from nightcast.mlmodel.targets import Target
 from nightcast.mlmodel.training_matrix import TrainingRows, training_rows
@@ -327,3 +328,41 @@ def test_categories_with_mean_targets_reach_the_predictor(
     again = replace(fit, predictor=BoostedTrees.load(tmp_path))
     np.testing.assert_array_equal(predictions(again, datasource, files), predictions(fit, datasource, files))
     assert np.sqrt(((predictions(fit, datasource, files) - sold) ** 2).mean()) < 0.5 * sold.std()
+
+
+@pytest.mark.parametrize("kind", ["number", "truth", "word"])
+def test_a_number_that_one_record_alone_has(write: Callable[..., Datasource], files: ByteSource, kind: str) -> None:
+    rng = np.random.default_rng(9)
+    rare = np.full(400, np.nan)
+    rare[17] = 3.0
+    number = rng.normal(size=400)
+    labels = {"number": number, "truth": number > 0, "word": [f"c{value > 0}" for value in number]}[kind]
+    schema = table_schema("y", rare=KINDS["number"], number=KINDS["number"], y=KINDS[kind])
+    datasource = write(
+        pa.table({"rare": pa.array(rare, from_pandas=True), "number": number, "y": labels}), schema=schema
+    )
+    fit = replace(QUICK, max_iterations=5).fit(task_of(datasource, files), map)
+    assert fit.facts["folds"] == FOLDS
+    assert np.isfinite(predictions(fit, datasource, files)).all()
+
+
+def test_what_is_held_out_is_not_learnt_even_if_its_class_is_nowhere_else(
+    write: Callable[..., Datasource], files: ByteSource
+) -> None:
+    rng = np.random.default_rng(4)
+    number = rng.normal(size=400)
+    words = ["up" if value > 0 else "down" for value in number]
+    words[7] = "once"
+    schema = table_schema("y", number=KINDS["number"], y=KINDS["word"])
+    datasource = write(pa.table({"number": number, "y": words}), schema=schema)
+    task = task_of(datasource, files)
+    fit = replace(QUICK, min_leaf_records=1).fit(task, map)
+    fold = int(fold_of(np.array([7]), "")[0])
+    found = predictions(replace(fit, predictor=fit.held_out[fold]), datasource, files)
+    # The one record of its class that stands for it says nothing of the number.
+    assert task.target.classes[1] == "once"
+    assert found[7, 1] < 0.1
+    records = held_out_records(task, [fit], map)
+    assert records is not None
+    assert set(records.targets) == {0.0, 2.0}
+    assert len(records.targets) == 399

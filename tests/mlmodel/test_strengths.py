@@ -110,6 +110,7 @@ def test_doubt_counts_powers_of_ten() -> None:
     assert Strengths(0.1).doubt == Strengths(10.0).doubt == pytest.approx(2.0)
     assert Strengths(1.0, 100.0).doubt == pytest.approx(2.0)
     assert Strengths(1.0, 10.0, 1000.0).doubt == pytest.approx(4.0)
+    assert Strengths(1.0, 5e-324).doubt > 600
     assert Strengths(2.0, 30.0).told() == {"l2": 2.0, "l2Numbers": 30.0, "l2Steps": 30.0}
     assert Strengths(3.0, 3.0).plain
     assert not Strengths(3.0, 3.0, 4.0).plain

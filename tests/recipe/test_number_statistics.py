@@ -93,3 +93,13 @@ def test_the_largest_numbers_do_not_overflow(write: Callable[..., Datasource], f
     estimate = found("clip(x,-1e308,1e308)", insights)
     assert np.isfinite([estimate.mean, estimate.std]).all()
     assert estimate.std > 1e307
+
+
+def test_a_clip_that_cuts_nothing_keeps_exact_moments(write: Callable[..., Datasource], files: ByteSource) -> None:
+    values = np.append(np.random.default_rng(0).normal(size=2000), 1e4)
+    table = pa.table({"x": values, "day": ["a"] * 2001})
+    insights = compute_insights(Datasource(SCHEMA, write(table).parts), files)
+    whole = found("x", insights)
+    assert found(f"clip(x,{float(values.min())!r},{float(values.max())!r})", insights) == whole
+    assert whole.std == pytest.approx(values.std(), rel=1e-3)
+    assert found("clip(x,-1,1)", insights) != whole

@@ -13,6 +13,7 @@ from nightcast.datasource.insights import Insights, compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
 from nightcast.errors import RecipeError
+from nightcast.recipe import suggest
 from nightcast.recipe.grammar import parse_recipe
 from nightcast.recipe.suggest import BIN_COUNTS, bin_count, suggest_recipe
 
@@ -218,3 +219,22 @@ def test_the_choice_has_the_least_cost() -> None:
             told = max(r2, 0.25)
             cost = {bins: told / bins**2 + (1 - told) * bins / values / 1000 for bins in BIN_COUNTS}
             assert bin_count(values, EVEN, r2**0.5) == min(cost, key=lambda bins: cost[bins])
+
+
+def test_lines_that_tell_least_give_way_to_the_limit_of_recipes(
+    write: Callable[..., Datasource], files: ByteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    numbers = [f"number {place:02}" for place in range(40)]
+    schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in [*numbers, "sold"]), target="sold")
+    columns = {name: rng.lognormal(0, 1, 300) for name in numbers}
+    table = pa.table({**columns, "sold": 3 * columns["number 07"] + rng.normal(0, 1, 300)})
+    insights = compute_insights(Datasource(schema, write(table).parts), files)
+    whole = suggest_recipe(schema, insights)
+    assert whole.count("normalize") == 40
+    monkeypatch.setattr(suggest, "MAX_RECIPE_CHARACTERS", len(whole) - 1_000)
+    shorter = suggest_recipe(schema, insights)
+    assert len(shorter) <= len(whole) - 1_000
+    assert 10 < shorter.count("normalize") < 40
+    assert "clip(number 07" in shorter
+    assert all(f"'{name}'" in shorter for name in numbers)

@@ -38,7 +38,10 @@ def best_share(model_type: ModelType, records: HeldOut) -> float:
     else:
         ours, others = (true_probabilities(targets, one) for one in (first, second))
         losses = np.array([_nats(share * ours + (1.0 - share) * others) for share in _SHARES])
-    return float(_SHARES[int(np.argmin(losses + _HALF * (_SHARES - 0.5) ** 2))])
+    if np.allclose(losses, losses[0], rtol=1e-9, atol=0.0):
+        # Of two models that are the same one is enough.
+        return 1.0
+    return float(_SHARES[int(np.argmin(np.nan_to_num(losses, nan=np.inf) + _HALF * (_SHARES - 0.5) ** 2))])
 
 
 def blended(model_type: ModelType, fits: Sequence[Fit], share: float, records: HeldOut) -> Fit:
@@ -65,7 +68,7 @@ def blended(model_type: ModelType, fits: Sequence[Fit], share: float, records: H
         "features": sum(fit.facts["features"] for fit in fits),
         "shares": predictor.shares,
         "members": {name: dict(fit.facts) for name, fit in named.items()},
-        # Of the boosted trees.
+        # The last fit's, boosting's, of what both have.
         **{key: fit.facts[key] for fit in fits for key in _KEPT if key in fit.facts},
     }
     parameters = {f"{name}.{key}": value for name, fit in named.items() for key, value in fit.parameters.items()}
@@ -76,6 +79,8 @@ def blended(model_type: ModelType, fits: Sequence[Fit], share: float, records: H
 
 def _squares(first: Floats, second: Floats) -> Floats:
     """Sums of squared residuals by share, in units of the mean of both models' mean squares."""
+    largest = max(float(np.abs(first).max()), float(np.abs(second).max())) or 1.0
+    first, second = first / largest, second / largest
     scale = float(np.mean(first**2) + np.mean(second**2)) / 2.0 or 1.0
     sums = [float(np.sum((share * first + (1.0 - share) * second) ** 2)) for share in _SHARES]
     return np.array(sums) / scale

@@ -169,7 +169,8 @@ class BoostingLearner:
             multiclass = problem.model_type is ModelType.MULTICLASS
             raw, link = (raw, Link.SOFTMAX) if multiclass else (raw[1:] - raw[:1], Link.LOGIT)
         predictor = BoostedTrees(encoder, Forest(one_leaf_trees(raw), len(encoder.titles), problem.outputs))
-        everything = Split(0, np.ones(len(rows), dtype=np.bool_), encoder, rows.matrix)
+        every = np.ones(len(rows), dtype=np.bool_)
+        everything = Split(0, every, every, encoder, rows.matrix)
         metrics, loss = _validated(problem, predictor, link, rows, everything)
         facts = {
             "validation": metrics,
@@ -228,7 +229,7 @@ def _final(
         if encoder != draft:
             # Trees of several fits share one encoder, so that all need its mean targets.
             fits = [
-                grow(problem, best.settings, best.iterations, matrix[~split.held], rows.targets[~split.held])
+                grow(problem, best.settings, best.iterations, matrix[split.train], rows.targets[split.train])
                 for split in splits
             ]
         return encoder, stacked([nodes_of(problem, one, best.iterations, share) for one in fits]), len(fits)

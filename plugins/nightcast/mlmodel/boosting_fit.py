@@ -85,16 +85,21 @@ class Grown:
 
 
 def grow(
-    problem: Problem, settings: Settings, iterations: int, matrix: Floats, targets: Floats, held: Bools | None = None
+    problem: Problem,
+    settings: Settings,
+    iterations: int,
+    matrix: Floats,
+    targets: Floats,
+    held: tuple[Floats, Floats] | None = None,
 ) -> Grown:
-    """Fit trees to the records that are not held out.
+    """Fit trees to records.
 
     Parameters
     ----------
     iterations
         To make at most. With records held out, boosting ends when their loss has not fallen for 20 iterations.
     held
-        Which records are held out: bool of shape (n,).
+        Matrix and targets of records that are held out.
     """
     from sklearn.ensemble import (  # type: ignore[import-untyped]
         HistGradientBoostingClassifier,
@@ -120,9 +125,8 @@ def grow(
     )
     with _threads_for(matrix):
         if held is None:
-            return Grown(estimator.fit(*_with_all_classes(problem, matrix, targets)), np.zeros(0), np.zeros(0))
-        train = _with_all_classes(problem, matrix[~held], targets[~held])
-        estimator.fit(*train, X_val=matrix[held], y_val=targets[held])
+            return Grown(estimator.fit(*_fitted_to(problem, matrix, targets)), np.zeros(0), np.zeros(0))
+        estimator.fit(*_fitted_to(problem, matrix, targets), X_val=held[0], y_val=held[1])
     return Grown(estimator, -estimator.validation_score_, -estimator.train_score_)
 
 
@@ -146,6 +150,15 @@ def nodes_of(problem: Problem, grown: Grown, iterations: int, share: float = 1.0
         for output, predictor in enumerate(iteration)
     ]
     return stacked([one_leaf_trees(values * share), *trees])
+
+
+def _fitted_to(problem: Problem, matrix: Floats, targets: Floats) -> tuple[Floats, Floats]:
+    """What scikit-learn can take: it knows no number without any value, and no class without any record."""
+    empty: Bools = np.isnan(matrix).all(axis=0) & (np.arange(matrix.shape[1]) >= problem.categorical)
+    if empty.any():
+        # A number that is always the same is no place to split at.
+        matrix = np.where(empty, 0.0, matrix)
+    return _with_all_classes(problem, matrix, targets)
 
 
 def _with_all_classes(problem: Problem, matrix: Floats, targets: Floats) -> tuple[Floats, Floats]:

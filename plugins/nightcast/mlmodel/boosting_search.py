@@ -25,9 +25,18 @@ _MEDIUM_RECORDS = 250_000
 
 @dataclass(frozen=True)
 class Split:
-    """Records of a fold that are held out, and the matrix with mean targets of the others: both of length n."""
+    """A fold that is left out, and the matrix with mean targets of the others.
+
+    Parameters
+    ----------
+    train
+        The records of the other folds; shape (n,).
+    held
+        Those of the fold that judge; not a class that the other folds do not have. Shape (n,).
+    """
 
     fold: int
+    train: Bools
     held: Bools
     encoder: TreeEncoder
     matrix: Floats
@@ -80,13 +89,13 @@ def splits_of(problem: Problem, rows: TrainingRows, encoder: TreeEncoder) -> lis
     records, columns = rows.matrix.shape
     found = []
     for fold in range(FOLDS if folded(records, columns, problem.outputs) else 1):
-        held = rows.folds == fold
+        train = rows.folds != fold
+        held = ~train
         if problem.model_type is not ModelType.REGRESSION:
             # A class can not be learnt from records that are held out.
-            held &= np.isin(rows.targets, rows.targets[~held])
-        train = ~held
+            held &= np.isin(rows.targets, rows.targets[train])
         if held.any() and train.sum() >= 2 and rows.targets[train].any():
-            found.append(Split(fold, held, *with_category_means(encoder, rows, train)))
+            found.append(Split(fold, train, held, *with_category_means(encoder, rows, train)))
     return found
 
 
@@ -144,7 +153,11 @@ def _best(found: Sequence[Trial]) -> Trial:
 def _grown(
     problem: Problem, settings: Settings, iterations: int, rows: TrainingRows, splits: Sequence[Split]
 ) -> tuple[Grown, ...]:
-    return tuple(grow(problem, settings, iterations, split.matrix, rows.targets, split.held) for split in splits)
+    return tuple(
+        grow(problem, settings, iterations, split.matrix[split.train], rows.targets[split.train], held)
+        for split in splits
+        for held in [(split.matrix[split.held], rows.targets[split.held])]
+    )
 
 
 def _trial(settings: Settings, grown: tuple[Grown, ...], splits: Sequence[Split]) -> Trial:

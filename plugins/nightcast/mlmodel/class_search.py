@@ -104,6 +104,7 @@ class ClassSearch:
         self._folds = list(judged)
         self._judged = bool(judged)
         self._trials = list(judged.values()) or [(self.records.all(), self.records.all())]
+        self._judging = sum(len(chunk.targets) for _, judging in self._trials for chunk in judging)
         self._last = [self._start(rest) for rest, _ in self._trials]
         self._found: dict[Strengths, list[Floats]] = {}
         self._losses: dict[Strengths, float] = {}
@@ -113,7 +114,7 @@ class ClassSearch:
         shapes = self.space.shapes
         if given is not None or not self._judged:
             chosen = given or Strengths()
-            self._doubted_loss(chosen)
+            self._loss(chosen)
         else:
             tried = tried_kinds(
                 self._doubted_loss,
@@ -166,17 +167,20 @@ class ClassSearch:
         return Descent(descent.point, descent.value, descent.gradient, evaluations, descent.converged)
 
     def _doubted_loss(self, strengths: Strengths) -> float:
-        """Mean log loss of the records that judge, with what strengths that are no defaults have to gain."""
+        """The loss with what strengths that are no defaults have to gain."""
+        return self._loss(strengths) + strengths.doubt / self._judging
+
+    def _loss(self, strengths: Strengths) -> float:
+        """Mean log loss of the records that judge."""
         penalties = self.penalties(strengths)
-        total, count = 0.0, 0
+        total = 0.0
         for number, (rest, judging) in enumerate(self._trials):
             self._last[number] = self.descended(rest, self._last[number], penalties, ROUGH).point
             records = sum(len(chunk.targets) for chunk in judging)
             total += records * self._metrics(judging, self._last[number])[1]
-            count += records
         self._found[strengths] = list(self._last)
-        self._losses[strengths] = total / count
-        return (total + strengths.doubt) / count
+        self._losses[strengths] = total / self._judging
+        return self._losses[strengths]
 
     def _metrics(self, chunks: Sequence[Chunk], point: Floats) -> tuple[dict[str, float], float]:
         weights = self.space.weights(point).reshape(self.target.outputs, -1)

@@ -15,13 +15,15 @@ from nightcast.datasource.selection import filtered
 from nightcast.mlmodel.learners import VALIDATION_SHARE, Fit, TrainingTask
 from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.mlmodel.model import Link, Predictor
+from nightcast.mlmodel.targets import ModelType
 
 MOST_RECORDS = 50_000
+_SAMPLE_SEED = 0x6E69676874
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Training records of folds that fits left out, in order.
+    """Training records of folds that fits left out.
 
     Parameters
     ----------
@@ -43,6 +45,11 @@ def sampled_share(task: TrainingTask) -> float:
     return min(1.0, MOST_RECORDS / max(VALIDATION_SHARE * task.insights.records, 1.0))
 
 
+def sampled(first_record: int, size: int, share: float) -> Bools:
+    """Which training records of a batch are drawn, by the number of the batch's first record; shape (size,)."""
+    return np.random.default_rng([_SAMPLE_SEED, first_record]).random(size) < share
+
+
 def held_out_records(task: TrainingTask, fits: Sequence[Fit], mapper: Mapper) -> HeldOut | None:
     """Let fits predict the records that they left out.
 
@@ -58,7 +65,8 @@ def held_out_records(task: TrainingTask, fits: Sequence[Fit], mapper: Mapper) ->
     models = [({fold: fit.held_out[fold] for fold in sorted(folds)}, fit.link) for fit in fits]
     predict = partial(part_held_out, task=task, models=models, share=sampled_share(task))
     parts = [part for found in mapper(predict, task.datasource.numbered()) for part in found]
-    return _joined(parts) if any(len(part.folds) for part in parts) else None
+    found = _of_known_classes(_joined(parts), task) if parts else None
+    return found if found is not None and len(found.folds) else None
 
 
 def part_held_out(
@@ -70,7 +78,7 @@ def part_held_out(
     )
     found = []
     for batch, folds in training_batches(numbered, task, list(columns)):
-        drawn = _drawn(batch.first_record, len(batch), share)
+        drawn = sampled(batch.first_record, len(batch), share)
         for fold in models[0][0]:
             chosen = (folds == fold) & drawn
             if not chosen.any():
@@ -82,14 +90,26 @@ def part_held_out(
     return found
 
 
-def _drawn(first_record: int, size: int, share: float) -> Bools:
-    return np.random.default_rng(first_record).random(size) < share
-
-
 def _finite(found: HeldOut) -> HeldOut:
     rows = [np.isfinite(one).reshape(len(one), -1).all(axis=1) for one in found.predictions]
     kept = np.logical_and.reduce(rows)
     return HeldOut(found.folds[kept], found.targets[kept], tuple(one[kept] for one in found.predictions))
+
+
+def _of_known_classes(found: HeldOut, task: TrainingTask) -> HeldOut:
+    """Without classes of which a fold has all records: no model that left these out can know them."""
+    if task.target.model_type is ModelType.REGRESSION:
+        return found
+    totals = task.insights.target_distribution()
+    names = task.target.classes or ("0", "1")
+    counts = np.array([totals.get(name, 0) if isinstance(totals, dict) else 0 for name in names])
+    classes = found.targets.astype(np.int64)
+    alone = np.zeros(len(classes), dtype=np.bool_)
+    for fold in np.unique(found.folds):
+        inside = found.folds == fold
+        own = np.bincount(classes[inside], minlength=len(names))
+        alone |= inside & (own >= counts)[classes]
+    return HeldOut(found.folds[~alone], found.targets[~alone], tuple(one[~alone] for one in found.predictions))
 
 
 def _joined(parts: Sequence[HeldOut]) -> HeldOut:

@@ -29,7 +29,7 @@ class RegressionSearch:
     Attributes
     ----------
     tried
-        Strengths of both kinds and the RMSE that they led to, for the model directory.
+        Strengths and the RMSE that they led to, for the model directory; without the doubt that they are chosen with.
     last
         By trial, coefficients from which the next solution begins.
     strengths

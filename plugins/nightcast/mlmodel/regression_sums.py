@@ -16,7 +16,7 @@ from nightcast.datasource.parts import Mapper, NumberedPart
 from nightcast.mlmodel.class_chunks import PieceChunk, as_matrix, joined
 from nightcast.mlmodel.class_records import Folds, gathered
 from nightcast.mlmodel.gram import Gram
-from nightcast.mlmodel.held_out import sampled_share
+from nightcast.mlmodel.held_out import sampled, sampled_share
 from nightcast.mlmodel.learners import FOLDS, TrainingTask, in_validation
 from nightcast.mlmodel.marked_batches import marked_batches
 from nightcast.mlmodel.record_sums import PieceSums, RecordSums
@@ -26,7 +26,6 @@ from nightcast.recipe.pieces import centered
 
 # Training records up to which all folds judge: beyond, the validation slice alone is large enough.
 _FOLDED = 10_000
-_SAMPLE_SEED = 0x6E69676874
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def part_sums(
     with np.errstate(over="ignore", invalid="ignore"):
         for batch, targets, places in marked_batches(numbered, task, featurizer.columns):
             pieces = featurizer.pieces(batch)
-            judges = np.random.default_rng([_SAMPLE_SEED, batch.first_record]).random(len(places)) < share
+            judges = sampled(batch.first_record, len(places), share)
             judges[judges] = in_validation(batch.first_record + places[judges], task.seed)
             outside, inside = places[~judges], places[judges]
             if len(outside):

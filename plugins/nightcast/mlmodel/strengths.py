@@ -51,8 +51,8 @@ class Strengths:
         Two for each power of ten: of few records the least loss is that of chance, and weak penalties, which promise
         most where classes happen to be apart, are what harms most later.
         """
-        powers = (self.values / DEFAULT_L2, self.numbers / DEFAULT_NUMBERS, self.of_steps / self.numbers)
-        return _DOUBT * sum(abs(math.log10(power)) for power in powers)
+        pairs = ((self.values, DEFAULT_L2), (self.numbers, DEFAULT_NUMBERS), (self.of_steps, self.numbers))
+        return _DOUBT * sum(abs(math.log10(one) - math.log10(usual)) for one, usual in pairs)
 
     def told(self) -> dict[str, float]:
         """The strengths by the names of the learner's parameters."""

@@ -112,6 +112,11 @@ def _mapped(call: Call, argument: Distribution) -> Distribution:
     if call.function == "impute":
         [value] = call.parameters
         return _estimated(_with_value(quantiles, float(value), missing), 0.0)
+    if call.function == "clip" and len(quantiles):
+        low, high = cast(tuple[float, float], call.parameters)
+        if low <= quantiles[0] and quantiles[-1] <= high:
+            # Mean and deviation of the argument may be exact.
+            return argument
     values, valid = stepped(call, quantiles, None)
     if valid is None:
         return _estimated(values, missing)

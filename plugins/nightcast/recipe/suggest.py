@@ -9,6 +9,7 @@ from nightcast.datasource.insights import CategoricalInsights, Insights, Numeric
 from nightcast.datasource.schema import AttributeType, Schema
 from nightcast.errors import RecipeError
 from nightcast.recipe.bins import bin_edges, variance_within
+from nightcast.recipe.document import MAX_RECIPE_CHARACTERS
 from nightcast.recipe.expressions import Call, ValueType, Variable, quoted
 from nightcast.recipe.number_statistics import distribution
 
@@ -51,7 +52,7 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Tru
         If the schema has no attribute to learn from.
     """
     groups: dict[int, list[str]] = {}
-    lines: list[str] = []
+    lines: list[tuple[float, str]] = []
     most = _most_bins(schema, insights)
     for attribute in schema.inputs:
         found = insights.attributes.get(attribute.name)
@@ -59,23 +60,29 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Tru
             values = insights.records - found.missing - found.invalid
             bins = bin_count(values, found.quantiles, found.correlation, most)
             groups.setdefault(bins, []).append(quoted(attribute.name, always=True))
-            if extensions and _wants_line(bins, found):
-                lines.append(str(_line(attribute.name, found)))
+            if extensions and _varies_within(bins, found):
+                lines.append((line_within(bins, found.quantiles, found.correlation), str(_line(attribute.name, found))))
     types = {attribute.type for attribute in schema.inputs}
-    outputs = [f"ALL_{kind}" for kind in (AttributeType.BINARY, AttributeType.CATEGORICAL) if kind in types]
-    outputs += [f"quantile_bin(NUMERIC_VARS_QB_{bins},{bins})" for bins in sorted(groups, reverse=True)]
-    outputs += lines
-    outputs += ["ALL_TEXT"] if AttributeType.TEXT in types else []
-    outputs += _date_outputs(schema, insights, most) if extensions else []
-    if not outputs:
+    first = [f"ALL_{kind}" for kind in (AttributeType.BINARY, AttributeType.CATEGORICAL) if kind in types]
+    first += [f"quantile_bin(NUMERIC_VARS_QB_{bins},{bins})" for bins in sorted(groups, reverse=True)]
+    last = ["ALL_TEXT"] if AttributeType.TEXT in types else []
+    last += _date_outputs(schema, insights, most) if extensions else []
+    if not (first or last):
         raise RecipeError("the schema has no attribute to learn from: exclude fewer, or select more columns.")
-    named = {f"NUMERIC_VARS_QB_{bins}": groups[bins] for bins in sorted(groups, reverse=True)}
-    recipe = {
-        "groups": {name: f"group({','.join(members)})" for name, members in named.items()},
-        "assignments": {},
-        "outputs": outputs,
-    }
-    return json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
+    named = {f"NUMERIC_VARS_QB_{bins}": f"group({','.join(groups[bins])})" for bins in sorted(groups, reverse=True)}
+    return _with_lines(named, first, [line for line in lines if line[0] >= _WORTH_A_LINE], last)
+
+
+def _with_lines(groups: dict[str, str], first: list[str], lines: list[tuple[float, str]], last: list[str]) -> str:
+    """The recipe with as many of the lines as it has room for, those of most worth."""
+    kept = sorted((worth for worth, _ in lines), reverse=True)
+    while True:
+        between = [line for worth, line in lines if kept and worth >= kept[-1]]
+        recipe = {"groups": groups, "assignments": {}, "outputs": [*first, *between, *last]}
+        text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
+        if len(text) <= MAX_RECIPE_CHARACTERS or not kept:
+            return text
+        del kept[-(1 + len(kept) // 10) :]
 
 
 def _date_outputs(schema: Schema, insights: Insights, most: int) -> list[str]:
@@ -93,11 +100,9 @@ def _date_outputs(schema: Schema, insights: Insights, most: int) -> list[str]:
     return outputs
 
 
-def _wants_line(bins: int, found: NumericInsights) -> bool:
-    """Whether values differ within bins, and so much that a line is likely to tell more."""
-    if found.distinct <= len(bin_edges(found.quantiles, bins)) + 1:
-        return False
-    return line_within(bins, found.quantiles, found.correlation) >= _WORTH_A_LINE
+def _varies_within(bins: int, found: NumericInsights) -> bool:
+    """Whether there are more values than bins."""
+    return found.distinct > len(bin_edges(found.quantiles, bins)) + 1
 
 
 def _line(name: str, found: NumericInsights) -> Call:

@@ -159,13 +159,17 @@ def csv_set(path: str, target: str, kind: str, drop: list[str]) -> DataSet:
 
     frame = pandas.read_csv(path).drop(columns=drop).dropna(subset=[target]).reset_index(drop=True)
     truth = frame.pop(target)
+
+    def texts(values: Any) -> Any:
+        return np.array(values.fillna("").astype(str).tolist())
+
     columns = {
-        str(name): values.to_numpy(float) if values.dtype.kind in "iufb" else np.array(values.fillna("").astype(str).tolist())
+        str(name): values.to_numpy(float) if values.dtype.kind in "iufb" else texts(values)
         for name, values in frame.items()
     }
     if kind == "BINARY":
         return DataSet(columns, pandas.factorize(truth, sort=True)[0], kind)
-    return DataSet(columns, truth.to_numpy(float) if kind == "NUMERIC" else np.array(truth.astype(str).tolist()), kind)
+    return DataSet(columns, truth.to_numpy(float) if kind == "NUMERIC" else texts(truth), kind)
 
 
 def numbers_of(data: DataSet) -> dict[str, Any]:

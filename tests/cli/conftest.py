@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,6 +29,15 @@ def sales_lines(first: int, records: int) -> list[str]:
 
 
 HEADER = "saleid,day,venue,price,promo,note,totalsold"
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_of_other_tests() -> None:
+    """Airflow's handler, once a test imports it, writes to the stream that this test has captured, long closed."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if not type(handler).__module__.startswith("_pytest"):
+            root.removeHandler(handler)
 
 
 @pytest.fixture

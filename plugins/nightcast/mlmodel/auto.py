@@ -118,7 +118,7 @@ class _Comparison:
 
 
 def _compared(task: TrainingTask, fits: Mapping[str, Fit], mapper: Mapper) -> _Comparison:
-    """The candidates, with the mean of two of them if it is the best one."""
+    """The candidates, with the mean of two of them unless `best_share` leaves one out."""
     records = held_out_records(task, list(fits.values()), mapper) if len(fits) == 2 else None
     if records is None:
         losses = {name: float(fit.facts["validationLoss"]) for name, fit in fits.items()}

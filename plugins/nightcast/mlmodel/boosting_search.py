@@ -79,7 +79,7 @@ class Wishes:
     l2: float
 
 
-def folded(records: int, columns: int, outputs: int) -> bool:
+def _folded(records: int, columns: int, outputs: int) -> bool:
     """Whether all folds are held out, and not the validation slice alone."""
     return records <= _FOLDED_RECORDS and records * columns * outputs <= _FOLDED_CELLS
 
@@ -88,7 +88,7 @@ def splits_of(problem: Problem, rows: TrainingRows, encoder: TreeEncoder) -> lis
     """The validation slice, then, of few records, the other folds; none that would leave nothing to learn from."""
     records, columns = rows.matrix.shape
     found = []
-    for fold in range(FOLDS if folded(records, columns, problem.outputs) else 1):
+    for fold in range(FOLDS if _folded(records, columns, problem.outputs) else 1):
         train = rows.folds != fold
         held = ~train
         if problem.model_type is not ModelType.REGRESSION:

@@ -218,7 +218,7 @@ def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int, seed: str)
     trials = [trial for sums in one_hot for trial in trials_of(sums, records.all_folds, 0.0).trials]
     search = RegressionSearch(shapes, trials)
     penalties = search.choose()
-    return penalties / shapes.penalties(search.strengths.values, search.strengths.numbers, search.strengths.of_steps)
+    return penalties / search.penalties_of(search.strengths)
 
 
 def _of_chunks(chunks: Sequence[Chunk], outputs: int, flat: Floats) -> tuple[float, Floats]:

@@ -65,7 +65,7 @@ class RegressionSearch:
                 least=_LEAST_STRENGTH,
             )
             self.strengths = best_strength(tried)
-        penalties = self._penalties(self.strengths)
+        penalties = self.penalties_of(self.strengths)
         if given is not None or self.judging < _REFINED:
             return penalties
         powers = refined(self._slopes, np.log10(self.shapes.by_owner(penalties)))
@@ -85,12 +85,13 @@ class RegressionSearch:
             found.append((trial, weights, system.constant(weights)))
         return found
 
-    def _penalties(self, strengths: Strengths) -> Floats:
+    def penalties_of(self, strengths: Strengths) -> Floats:
+        """The penalty on each coefficient, by its kind alone."""
         return self.shapes.penalties(strengths.values, strengths.numbers, strengths.of_steps)
 
     def _doubted_rmse(self, strengths: Strengths) -> float:
         """The RMSE, greater by as much as strengths that are no defaults have to gain."""
-        rmse = pooled_rmse(self.solved_rests(self._penalties(strengths)))
+        rmse = pooled_rmse(self.solved_rests(self.penalties_of(strengths)))
         self.tried.append(strengths.told() | {"RegressionRMSE": rmse})
         # A normal likelihood of n records has n log(rmse) nats.
         return rmse * math.exp(strengths.doubt / self.judging)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
+from nightcast.mlmodel import sgd_coordinates
 from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.marked_batches import training_batches
 from nightcast.mlmodel.sgd_coordinates import Coordinates, coordinates, part_records
@@ -131,3 +133,37 @@ def test_dates_count_as_bins_beside_bins_of_days(
     paces = dict(zip(found.featurizer.feature_names, found.paces, strict=False))
     assert paces["day=2008-02-01"] == pytest.approx(100**-0.5 if binned else 1.0, rel=1e-2)
     assert paces["weekday(day)=3"] == 1.0
+
+
+def test_numbers_of_known_spans_are_mixed_into_what_does_not_depend_on_each_other(
+    datasource: Datasource, files: ByteSource
+) -> None:
+    task = task_of(datasource, files, *OUTPUTS)
+    found, records, _ = found_of(task, mix=None)
+    spans = np.array([0.5, 3.0, 0.01, 20.0])
+    known = replace(found, spans=spans).measured(records, mix=True)
+    assert known.mixing is not None
+    assert known.mixed_l2 is not None
+    numbers = known.turned(records).numbers[:, :-1]
+    products = numbers.T @ numbers / len(numbers)
+    # With the penalties, second derivatives are 1 for all.
+    np.testing.assert_allclose(products + np.diag(known.mixed_l2), np.eye(4), atol=1e-9)
+    # The penalty of mixed weights is that of the weights in their own units.
+    weights = np.random.default_rng(0).normal(size=4)
+    own = known.mixing @ weights
+    assert (known.mixed_l2 * weights**2).sum() == pytest.approx(((own / spans) ** 2).sum())
+
+
+def test_very_many_numbers_are_not_mixed_but_have_their_penalties(
+    datasource: Datasource, files: ByteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, records, _ = found_of(task_of(datasource, files, *OUTPUTS), mix=None)
+    spans = np.array([0.5, 3.0, 0.01, 20.0])
+    monkeypatch.setattr(sgd_coordinates, "_MOST_MIXED", 3)
+    known = replace(found, spans=spans).measured(records, mix=True)
+    assert known.mixing is not None
+    assert known.mixed_l2 is not None
+    np.testing.assert_array_equal(known.mixing, np.diag(known.mixing.diagonal()))
+    numbers = known.turned(records).numbers[:, :-1]
+    np.testing.assert_allclose((numbers**2).mean(axis=0) + known.mixed_l2, 1.0)
+    np.testing.assert_allclose(known.mixed_l2, (known.mixing.diagonal() / spans) ** 2)

@@ -244,6 +244,17 @@ def test_what_sgd_shares_are_lines_halves_quarters(featurized: Callable[..., tup
     assert shared.shares[-2:].tolist() == [0.5, 0.5]
 
 
+def test_bins_share_their_ranks_too_if_wanted(featurized: Callable[..., tuple[Featurizer, Insights]]) -> None:
+    featurizer, insights = featurized("shop", "quantile_bin(gap,20)", "quantile_bin(x,5)")
+    alone, both = (shared_shapes(featurizer, insights, ranks=ranks).lines.toarray() for ranks in (False, True))
+    np.testing.assert_array_equal(both[:, [0, 2]], alone)
+    ranks = [group.columns[:, 1] / 3 for group in shapes_of(featurizer, insights).groups if group.columns is not None]
+    # None is 0: that would stand for no bin.
+    np.testing.assert_allclose(both[5:25, 1], ranks[0] + 2)
+    np.testing.assert_allclose(both[-6:-1, 3], [1.0, 1.5, 2.0, 2.5, 3.0])
+    assert not both[:5].any()
+
+
 @pytest.mark.parametrize("binned", [True, False])
 def test_days_are_bins_where_days_are_binned(
     featurized: Callable[..., tuple[Featurizer, Insights]], binned: bool

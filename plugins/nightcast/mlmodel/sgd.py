@@ -26,7 +26,7 @@ from nightcast.mlmodel.ridge import one_thread
 from nightcast.mlmodel.sgd_coordinates import Coordinates, coordinates
 from nightcast.mlmodel.sgd_log import BYTES_A_PARAMETER, TrainingLog
 from nightcast.mlmodel.sgd_passes import RATES, Passes
-from nightcast.mlmodel.sgd_penalties import chosen_penalties
+from nightcast.mlmodel.sgd_penalties import are_chosen, chosen_penalties
 from nightcast.mlmodel.sgd_source import source_of
 from nightcast.mlmodel.sgd_steps import Penalty
 from nightcast.mlmodel.sgd_trimming import trimmed, without_zeros
@@ -44,6 +44,8 @@ _L1, _L2 = "l1RegularizationAmount", "l2RegularizationAmount"
 # So many times the features that a model has room for are learnt from; the least important are trimmed.
 _TAKEN_UP = 2
 _LEAST_RECORDS = 2
+# Values or tokens of one attribute.
+_MOST_VALUES = 100_000
 _DEFAULT_L2 = 1e-6
 
 
@@ -54,8 +56,9 @@ class SgdLearner:
     Parameters
     ----------
     max_passes
-        Passes over the training records at most, 1 to 10,000. Training stops before when the best learner's progressive
-        loss falls by less than a ten-thousandth in a pass, or no learner's loss on the validation slice in two.
+        Passes of steps over the training records at most, 1 to 10,000. Training stops before when the best learner's
+        progressive loss falls by less than a ten-thousandth in a pass, or no learner's loss on the validation slice in
+        two.
     shuffle_type
         ``auto``: the records are shuffled once, all if they fit in memory, else in parts and buffers. ``none``: they
         come as they are.
@@ -120,15 +123,15 @@ class SgdLearner:
     def fit(self, task: TrainingTask, mapper: Mapper) -> Fit:
         """See `nightcast.mlmodel.learners.Learner`."""
         vocabularies = count_vocabularies(
-            task.datasource, task.rearrangement, task.recipe, task.insights, task.source, mapper
+            task.datasource, task.rearrangement, task.recipe, task.insights, task.source, mapper, _MOST_VALUES
         )
         most = max(_TAKEN_UP * self._room // task.target.outputs, 1)
         featurizer = build_featurizer(task.recipe, task.datasource.schema, task.insights, vocabularies, most)
         with np.errstate(over="ignore", invalid="ignore"), one_thread():
             passes, penalties = self._passes(task, featurizer, mapper)
             best, facts = passes.search()
+            best, run, gradients = passes.consolidated(best, passes.final(best))
             validation, loss = passes.validation_facts(best)
-            run = passes.final(best)
             predictor, pruned, left = self._predictor(passes.coordinates, run.parameters, run.shares)
             held_out = {}
             if passes.source.validation is not None:
@@ -136,7 +139,8 @@ class SgdLearner:
         log = passes.log
         log.finished(run.passes, run.progress.records, run.passes * _unusable(task))
         log.event("best-learner", {"learning-rate": RATES[best.learner], "validation-loss": loss})
-        log.event("final-consolidation", {"#params": left, "#pruned": pruned, "#pruning-calls": int(pruned > 0)})
+        consolidation = {"#params": left, "#pruned": pruned, "#pruning-calls": int(pruned > 0)}
+        log.event("final-consolidation", consolidation | ({"#gradients": gradients} if gradients else {}))
         log.event("saved-final-learner", {"model-size": BYTES_A_PARAMETER * left, "features": predictor.size})
         facts |= {
             "learningRate": RATES[best.learner],
@@ -167,8 +171,9 @@ class SgdLearner:
         self, task: TrainingTask, featurizer: Featurizer, mapper: Mapper
     ) -> tuple[Passes, dict[str, dict[str, float]]]:
         """What is left to do, and the penalties by output, where they were chosen."""
-        found = coordinates(task, featurizer)
-        chosen = chosen_penalties(task, found, mapper) if self.l2 is None and self.l1 == 0 else None
+        few = self.l2 is None and self.l1 == 0 and are_chosen(task)
+        found = coordinates(task, featurizer, ranks=few)
+        chosen = chosen_penalties(task, found, mapper) if few else None
         source, found = source_of(
             task, chosen.coordinates if chosen else found, self.shuffle_type == "auto", self.l1 == 0, mapper
         )
@@ -184,9 +189,16 @@ class SgdLearner:
             | self.parameters
             | ({_L2: "chosen"} if chosen else {})
         )
-        penalty = Penalty(self.l1, chosen.l2 if chosen else self._l2)
+        found, l2 = chosen.mixed(found) if chosen else (found, self._l2)
         passes = Passes(
-            task.target.model_type, found, source, _start(task), penalty, self.max_passes, log, suited=bool(chosen)
+            task.target.model_type,
+            found,
+            source,
+            _start(task),
+            Penalty(self.l1, l2),
+            self.max_passes,
+            log,
+            suited=bool(chosen),
         )
         return passes, chosen.by_output if chosen else {}
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 # Eigenvalues of correlations below this, times numbers / records, are rather noise.
 _NOISE, _RECORDS_A_NUMBER = 10.0, 100
+# Numbers of which the eigenvectors are found in a second or two.
+_MOST_MIXED = 1_000
+# Beyond, the penalty is nothing beside what the records say.
+_MOST_VARIANCE = 1e12
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Coordinates:
     mixing
         What the numbers, about their means, are multiplied with; shape (numbers, numbers). None: not yet measured, and
         numbers are as they come, missing ones NaN.
+    spans
+        Within what the weight of each number is believed to lie, in its own units: the inverse root of its penalty of a
+        mean loss; shape (numbers,). None: not known.
+    mixed_l2
+        The penalties of the numbers as they are mixed, where spans are known; shape (numbers,).
     """
 
     featurizer: Featurizer
@@ -70,6 +79,8 @@ class Coordinates:
     centers: Floats = field(default_factory=lambda: np.zeros(0))
     scales: Floats = field(default_factory=lambda: np.zeros(0))
     mixing: Floats | None = field(default=None, repr=False)
+    spans: Floats | None = None
+    mixed_l2: Floats | None = None
 
     @property
     def width(self) -> int:
@@ -77,7 +88,7 @@ class Coordinates:
         return self.featurizer.n_features + self.levels.shape[1] + self.lines.shape[1] + 1
 
     @property
-    def _own(self) -> Ints:
+    def own_numbers(self) -> Ints:
         """Columns of the numbers that are features."""
         return self.columns[: len(self.columns) - self.lines.shape[1]]
 
@@ -114,7 +125,7 @@ class Coordinates:
         from scipy.sparse import hstack
 
         if self.lines.shape[1]:
-            first = len(self._own)
+            first = len(self.own_numbers)
             values = (matrix @ self.lines).toarray()
             binned = (matrix @ abs(self.lines).sign()).toarray()
             numbers[:, first : first + self.lines.shape[1]] = np.where(binned, values, np.nan)
@@ -128,7 +139,8 @@ class Coordinates:
         mix
             Whether numbers may be mixed so that they depend less on each other, which steps find their way faster
             through. Correlations are taken for what they are as far as the records tell: with less than 100 records a
-            number, nothing is mixed.
+            number, nothing is mixed. Where spans are known, they are mixed into what depends neither in the records nor
+            in the penalty on each other.
         """
         numbers = records.numbers[:, :-1]
         known = ~np.isnan(numbers)
@@ -144,6 +156,10 @@ class Coordinates:
         scales = np.where(farthest > 0, farthest, 1.0) * units
         mixing = np.diag(1.0 / scales)
         size = len(scales)
+        if mix and self.spans is not None:
+            mixing, mixed_l2 = _ridge_mixing(about, scales * self.spans)
+            mixing /= scales[:, None]
+            return replace(self, centers=centers, scales=scales, mixing=mixing, mixed_l2=mixed_l2)
         if mix and size > 1 and len(about) >= _RECORDS_A_NUMBER * size and np.isfinite(about).all():
             variances, directions = np.linalg.eigh(about.T @ about / len(about))
             roots = np.sqrt(np.maximum(variances, 0.0) + _NOISE * size / len(about))
@@ -176,7 +192,7 @@ class Coordinates:
         if self.lines.shape[1]:
             about = self.lines.copy()
             if self.mixing is not None:
-                about.data = about.data - self.centers[len(self._own) :][about.indices]
+                about.data = about.data - self.centers[len(self.own_numbers) :][about.indices]
             own = own + about @ shared[self.levels.shape[1] :]
         return np.vstack([own, found[-1:]])
 
@@ -184,7 +200,7 @@ class Coordinates:
         """Weights of shape (features, outputs) and intercepts of shape (outputs,) for the features themselves."""
         weights, intercepts = slopes[:-1].copy(), slopes[-1].copy()
         if self.mixing is not None:
-            shifts = weights[self._own] * self.centers[: len(self._own), None]
+            shifts = weights[self.own_numbers] * self.centers[: len(self.own_numbers), None]
             # The featurizer gives 0 for a number that is missing.
             np.add.at(weights, self.missing[self.missing >= 0], shifts[self.missing >= 0])
             intercepts -= shifts.sum(axis=0)
@@ -199,14 +215,35 @@ class Coordinates:
             Share of the records that set each indicator, those that bins share among them.
         """
         means, squares = (shares[: self.featurizer.n_features].copy() for _ in range(2))
-        means[self._own] = 0.0
+        means[self.own_numbers] = 0.0
         if self.mixing is not None:
-            squares[self._own] = self.scales[: len(self._own)] ** 2
+            squares[self.own_numbers] = self.scales[: len(self.own_numbers)] ** 2
         return means, squares
 
 
-def coordinates(task: TrainingTask, featurizer: Featurizer) -> Coordinates:
-    """Coordinates of which the numbers are not yet measured."""
+def _ridge_mixing(about: Floats, spans: Floats) -> tuple[Floats, Floats]:
+    """What to multiply numbers with so that both their products and the penalties are diagonal, and these penalties.
+
+    Of very many numbers the products are taken to be diagonal as they are.
+
+    Parameters
+    ----------
+    about
+        Numbers about their means in any units; shape (records, numbers).
+    spans
+        As of `Coordinates`, in those units; shape (numbers,).
+    """
+    size = len(spans)
+    if size <= _MOST_MIXED and np.isfinite(about).all():
+        variances, directions = np.linalg.eigh((spans[:, None] * (about.T @ about / len(about))) * spans)
+    else:
+        variances, directions = spans**2 * np.einsum("ij,ij->j", about, about) / len(about), np.eye(size)
+    penalties = 1.0 / (1.0 + np.clip(variances, 0.0, _MOST_VARIANCE))
+    return spans[:, None] * directions * np.sqrt(penalties), penalties
+
+
+def coordinates(task: TrainingTask, featurizer: Featurizer, *, ranks: bool = False) -> Coordinates:
+    """Coordinates of which the numbers are not yet measured; bins share ranks too if they are to."""
     numbers = [
         (start, missing_name(block.expression))
         for block, start in zip(featurizer.blocks, block_starts(featurizer.blocks), strict=False)
@@ -215,7 +252,7 @@ def coordinates(task: TrainingTask, featurizer: Featurizer) -> Coordinates:
     places: dict[str | None, int] = {name: place for place, name in enumerate(featurizer.feature_names)}
     target = task.insights.attributes[task.target.name]
     center, scale = (target.mean, target.std) if isinstance(target, NumericInsights) else (None, None)
-    shared = shared_shapes(featurizer, task.insights)
+    shared = shared_shapes(featurizer, task.insights, ranks=ranks)
     lines, levels = shared.lines, shared.levels
     behind = featurizer.n_features + levels.shape[1]
     return Coordinates(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.errors import ModelError
 from nightcast.mlmodel.model import Link
+from nightcast.mlmodel.sgd_consolidation import PenalisedLoss, consolidated
 from nightcast.mlmodel.sgd_coordinates import Coordinates
 from nightcast.mlmodel.sgd_log import TrainingLog, logged_pass
 from nightcast.mlmodel.sgd_loss import losses
@@ -143,6 +144,19 @@ class Passes:
         steps = self._steps((RATES[best.learner],))
         self.log.section("training on all records", steps.rates)
         return self._run(steps, best.passes, lambda *_: (np.zeros(1, dtype=np.bool_), False), everything=True)
+
+    def consolidated(self, best: Best, run: Run) -> tuple[Best, Run, int]:
+        """Both with parameters at the minimum, where penalties suit records in memory; and the gradients over all."""
+        if not self.suited or self.source.rest is None:
+            return best, run, 0
+        [everything] = self.source.chunks(everything=True)
+        of_best, _ = consolidated(self._loss_of(self.source.rest), best.parameters)
+        of_run, gradients = consolidated(self._loss_of(everything), run.parameters)
+        return replace(best, parameters=of_best), replace(run, parameters=of_run), gradients
+
+    def _loss_of(self, records: Records) -> PenalisedLoss:
+        l2 = np.broadcast_to(self.penalty.l2, self.coordinates.width)
+        return PenalisedLoss(self.model_type, records, self.coordinates.dense, l2)
 
     def validation_facts(self, best: Best) -> tuple[dict[str, float], float]:
         """Metrics of the best learner on the validation slice, and its loss."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 # A line of slope 1 costs as much as a bin that is off by a third of the deviation.
-_LINE = 3.0
+LINE = 3.0
 # Columns of a number's basis that are lines; the others are steps.
 _LINES = 2
 # Powers of two: how many parts of the bins learners of steps share.
@@ -149,7 +149,7 @@ def shapes_of(featurizer: Featurizer, insights: Insights) -> Shapes:
             found.append((features - block.bins, True, None))
         elif isinstance(block, NumberBlock):
             known = distribution(unscaled(block.expression), insights)
-            found.append((1, False, np.array([[_LINE * block.scale / (known.std or 1.0)]])))
+            found.append((1, False, np.array([[LINE * block.scale / (known.std or 1.0)]])))
             found.append((features - 1, True, None))
         else:
             found.append((features, _exclusive(block), None))
@@ -195,7 +195,7 @@ class SharedShapes:
     Parameters
     ----------
     lines
-        The mean values of the bins, of shape (features, numbers that are binned).
+        The mean values of the bins of a number, and then, if wanted, their ranks from 1 to 3; shape (features, lines).
     levels
         Halves, quarters ... 64ths of the bins as indicators, of shape (features, levels).
     shares
@@ -208,8 +208,8 @@ class SharedShapes:
     shares: Floats
 
 
-def shared_shapes(featurizer: Featurizer, insights: Insights) -> SharedShapes:
-    """What the bins of a recipe's numbers share."""
+def shared_shapes(featurizer: Featurizer, insights: Insights, *, ranks: bool = False) -> SharedShapes:
+    """What the bins of a recipe's numbers share; with both lines of `shapes_of`, or the one over mean values alone."""
     from scipy.sparse import block_diag, csr_array
 
     lines, levels = [np.zeros((0, 0))], [np.zeros((0, 0))]
@@ -220,6 +220,8 @@ def shared_shapes(featurizer: Featurizer, insights: Insights) -> SharedShapes:
         means, parts, shares = np.zeros((0, 0)), np.zeros((0, 0)), np.ones(features)
         if _is_number(block):
             means = _mean_values(block, featurizer, insights)[:, None]
+            if ranks:
+                means = np.column_stack([means, _ranks(block.bins) + 2.0])
             parts = np.column_stack(
                 [np.zeros((block.bins, 0)), *(_parts(block.bins, 2**power) for power in _SHARED_HALVINGS)]
             )
@@ -253,12 +255,17 @@ def _parts(bins: int, parts: int) -> Floats:
     return found
 
 
+def _ranks(bins: int) -> Floats:
+    """Ranks of the bins from -1 to 1."""
+    found: Floats = 2.0 * np.arange(bins) / max(bins - 1, 1) - 1.0
+    return found
+
+
 def _bins(means: Floats) -> Floats:
     """The columns for bins of the given mean values, in units of the attribute's deviation; shape (bins, columns)."""
     bins = len(means)
-    ranks = 2.0 * np.arange(bins) / max(bins - 1, 1) - 1.0
     halves = [_parts(bins, 2**power) for power in range(1, max(bins - 1, 1).bit_length())]
-    return np.column_stack([_LINE * means, _LINE * ranks, *halves, np.eye(bins)])
+    return np.column_stack([LINE * means, LINE * _ranks(bins), *halves, np.eye(bins)])
 
 
 def _mean_values(block: BinBlock, featurizer: Featurizer, insights: Insights) -> Floats:

@@ -37,6 +37,13 @@ def test_the_forms_give_the_same(kinds: str, outputs: int) -> None:
             assert found.dtype == np.float64
 
 
+def test_entries_are_those_that_products_go_through() -> None:
+    pieces, matrix, sparse = same_records("odo")
+    assert pieces.entries == 3 * 70
+    assert sparse.entries == np.count_nonzero(matrix.values)
+    assert matrix.entries == matrix.values.size // 10
+
+
 @pytest.mark.parametrize("kinds", KINDS)
 def test_weighted_products_are_those_of_the_matrix(kinds: str) -> None:
     chunks, weights = same_records(kinds), np.random.default_rng(5).random(70)

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.sparse import block_diag, csr_array, eye_array
 
-from nightcast.mlmodel import class_search
+from nightcast.mlmodel import class_scaling, class_search
 from nightcast.mlmodel.class_chunks import PieceChunk
 from nightcast.mlmodel.class_loss import loss_and_gradient
 from nightcast.mlmodel.class_records import ClassRecords
@@ -103,6 +103,31 @@ def test_the_descent_ends_where_scipys_does(monkeypatch: pytest.MonkeyPatch, cla
     assert found.converged
     assert found.value == pytest.approx(peer.fun, rel=1e-7)
     assert found.value <= peer.fun * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("matrix", [True, False])
+def test_many_coefficients_of_several_classes_share_an_inverse(monkeypatch: pytest.MonkeyPatch, matrix: bool) -> None:
+    target, records = target_of(4), records_of(4)
+    space = Coefficients(shapes(), target.outputs)
+    search, penalties = ClassSearch(target, space, records), space.shapes.penalties(1.0, 0.01)
+    chunks = records.all() if matrix else records.chunks
+    monkeypatch.setattr(class_scaling, "_FACTOR_CELLS", 0)
+    shared = search.descended(chunks, space.none, penalties, EXACT)
+    monkeypatch.setattr(class_scaling, "_SHARED_STEPS", 0)
+    by_groups = search.descended(chunks, space.none, penalties, EXACT)
+    assert shared.converged
+    assert shared.value == pytest.approx(by_groups.value, rel=1e-8)
+    np.testing.assert_allclose(shared.point, by_groups.point, atol=1e-3)
+    assert shared.evaluations < by_groups.evaluations
+
+
+def test_an_inverse_that_takes_longer_than_gradients_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = records_of(4, 40)
+    entries = sum(chunk.entries for chunk in records.chunks)
+    assert entries == 3 * 40
+    for steps, expected in ((FEATURES**3 / (4 * entries), True), (FEATURES**3 / (4 * entries) - 1, False)):
+        monkeypatch.setattr(class_scaling, "_SHARED_STEPS", steps)
+        assert class_scaling._shareable(records.chunks, 4, FEATURES) is expected
 
 
 def test_few_records_are_judged_by_all_folds_and_many_by_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

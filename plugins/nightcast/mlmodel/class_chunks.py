@@ -33,6 +33,11 @@ class Chunk(Protocol):
         """Numbers of classes, or 0 and 1; float64 of shape (records,)."""
         ...
 
+    @property
+    def entries(self) -> int:
+        """About how many entries of X a product goes through; those of a dense matrix are ten times as fast."""
+        ...
+
     def scores(self, weights: Floats) -> Floats:
         """``weights @ X'``: float64 of shape (outputs, records) for weights of shape (outputs, features)."""
         ...
@@ -61,6 +66,11 @@ class PieceChunk:
     pieces: Sequence[Piece]
     targets: Floats
     features: int
+
+    @property
+    def entries(self) -> int:
+        """See `Chunk`."""
+        return len(self.pieces) * len(self.targets)
 
     def taken(self, places: Ints) -> PieceChunk:
         """The records at the given places."""
@@ -98,6 +108,11 @@ class MatrixChunk:
     values: Floats
     targets: Floats
 
+    @property
+    def entries(self) -> int:
+        """See `Chunk`."""
+        return self.values.size // 10
+
     def scores(self, weights: Floats) -> Floats:
         """See `Chunk`."""
         found: Floats = weights @ self.values.T
@@ -131,6 +146,11 @@ class SparseChunk:
     def columns(self) -> csr_array:
         """The columns as rows: a product adds each sum in the order of the records."""
         return self.matrix.T.tocsr()
+
+    @property
+    def entries(self) -> int:
+        """See `Chunk`."""
+        return int(self.matrix.nnz)
 
     def scores(self, weights: Floats) -> Floats:
         """See `Chunk`."""

@@ -39,14 +39,17 @@ def loss_and_gradient(chunks: Iterable[Chunk], weights: Floats) -> tuple[float, 
     return loss, gradient
 
 
-def curvature(chunks: Sequence[Chunk], weights: Floats, output: int) -> tuple[Floats, Floats, float]:
+def curvature(chunks: Sequence[Chunk], weights: Floats, output: int | None = None) -> tuple[Floats, Floats, float]:
     """Second derivatives by the weights of one output: sums over records that count by p(1 - p), p its probability.
+
+    Without an output the mean over all of them.
 
     Returns
     -------
     X'X in the upper triangle, shape (features, features); sums of X, shape (features,); and the sum of p(1 - p).
     """
-    spreads = [_spreads(chunk, weights)[output] for chunk in chunks]
+    by_output = [_spreads(chunk, weights) for chunk in chunks]
+    spreads = [found.mean(axis=0) if output is None else found[output] for found in by_output]
     sums, total = np.zeros(weights.shape[1] - 1), 0.0
     for chunk, spread in zip(chunks, spreads, strict=True):
         sums += chunk.sums(spread[None, :])[0]

@@ -24,6 +24,8 @@ from nightcast.recipe.pieces import Dense
 _FACTOR_CELLS = 4_000_000
 _FACTOR_STEPS = 3e9
 _SOLVED = 1e-6
+# An inverse takes features**3 steps, a gradient some for each entry and output, which are slower and needed by dozens.
+_MOST_SHARED, _SHARED_STEPS = 2_000, 7_200
 _LEAST_SPREAD = 0.25
 
 
@@ -76,7 +78,8 @@ def class_scaling(
         none of it.
     factor
         Whether to factor the Hessian of each output by itself, if outputs and coefficients are few; else it is guessed
-        by groups of features: steps are cheaper, and more of them needed.
+        by groups of features: steps are cheaper, and more of them needed. Of several outputs that are not so few, one
+        mean Hessian is inverted for all, if that takes no longer than some dozen gradients.
 
     Returns
     -------
@@ -90,7 +93,11 @@ def class_scaling(
     """
     outputs, features = weights.shape[0], weights.shape[1] - 1
     more = _indicators(chunks, features) * _LEAST_SPREAD if times > 1 else np.zeros(features)
-    make = _factored if factor and factored(outputs, shapes.size) else _grouped
+    make = _grouped
+    if factored(outputs, shapes.size):
+        make = _factored if factor else _grouped
+    elif outputs > 1 and _shareable(chunks, outputs, features):
+        make = _shared
     scalings = make(chunks, weights, shapes, penalties / times, more, times)
 
     def scaled(gradient: Floats) -> Floats:
@@ -126,6 +133,37 @@ def _factored(
         solver = RidgeSolver(shapes.turned(products), means, total, penalties)
         found.append(Scaling(partial(_solved, solver.solve, times), means, total * times))
     return found
+
+
+def _shareable(chunks: Sequence[Chunk], outputs: int, features: int) -> bool:
+    return features <= _MOST_SHARED and features**3 <= _SHARED_STEPS * outputs * sum(chunk.entries for chunk in chunks)
+
+
+def _shared(
+    chunks: Sequence[Chunk], weights: Floats, shapes: Shapes, penalties: Floats, more: Floats, times: float
+) -> list[Scaling]:
+    products, sums, total = curvature(chunks, weights)
+    total = max(total, _LEAST_SPREAD)
+    products.flat[:: len(products) + 1] += more
+    upper = np.triu(products)
+    about = upper + np.triu(upper, 1).T - np.outer(sums, sums / total)
+    solve = partial(_solved, _by_features(about, shapes, penalties), times)
+    return [Scaling(solve, np.asarray(shapes.transposed @ (sums / total)), total * times)] * len(weights)
+
+
+def _by_features(products: Floats, shapes: Shapes, penalties: Floats) -> Callable[[Floats], Floats]:
+    """``(B'GB + diag(penalties))**-1`` by Woodbury's formula: a matrix of features, fewer than coefficients."""
+    from scipy.sparse import csr_array, diags_array
+
+    halved = csr_array(shapes.basis @ diags_array(1.0 / penalties))
+    inner = np.linalg.solve(np.eye(len(products)) + products @ (halved @ shapes.transposed).toarray(), products)
+    inner = 0.5 * (inner + inner.T)
+    back = halved.T.tocsr()
+
+    def solve(right: Floats) -> Floats:
+        return np.asarray(right / penalties - back @ (inner @ (halved @ right)))
+
+    return solve
 
 
 def _grouped(

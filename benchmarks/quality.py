@@ -172,15 +172,24 @@ def csv_set(path: str, target: str, kind: str, drop: list[str]) -> DataSet:
     return DataSet(columns, truth.to_numpy(float) if kind == "NUMERIC" else texts(truth), kind)
 
 
+def dates_of(values: Any) -> list[date | None]:
+    """Texts as dates, None for an empty one; no list if there is a text that is none."""
+    if values.dtype.kind != "U" or max(map(len, values.tolist())) != len("2008-01-01"):
+        return []
+    try:
+        return [date.fromisoformat(value) if value else None for value in values.tolist()]
+    except ValueError:
+        return []
+
+
 def numbers_of(data: DataSet) -> dict[str, Any]:
     """Columns as a person would give them to scikit-learn: dates as day, month and weekday."""
     columns = {}
     for name, values in data.columns.items():
-        if values.dtype.kind == "U" and len(values[0]) == 10 and values[0][4] == "-":
-            days = [date.fromisoformat(value) for value in values.tolist()]
-            columns[name] = np.array([float(day.toordinal()) for day in days])
-            columns[f"{name} month"] = np.array([str(day.month) for day in days])
-            columns[f"{name} weekday"] = np.array([str(day.weekday()) for day in days])
+        if days := dates_of(values):
+            columns[name] = np.array([float(day.toordinal()) if day else np.nan for day in days])
+            columns[f"{name} month"] = np.array([str(day.month) if day else "" for day in days])
+            columns[f"{name} weekday"] = np.array([str(day.weekday()) if day else "" for day in days])
         else:
             columns[name] = values
     return columns

@@ -184,7 +184,7 @@ def test_a_long_tail_gets_a_line_beside_its_bins(write: Callable[..., Datasource
     rng = np.random.default_rng(7)
     price, seats = np.exp(rng.normal(0, 1.5, 4000)), rng.random(4000)
     schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in ("price", "seats", "sold")), target="sold")
-    table = pa.table({"price": price, "seats": seats, "sold": 2 * price + seats + rng.normal(0, 1, 4000)})
+    table = pa.table({"price": price, "seats": seats, "sold": 2 * price + seats + rng.normal(0, 5, 4000)})
     insights = compute_insights(Datasource(schema, write(table).parts), files)
     found = json.loads(suggest_recipe(schema, insights))
     # Within the range of the training records.
@@ -204,6 +204,19 @@ def test_coarse_bins_of_few_records_have_a_line_beside_them(
     lines = [text for text in json.loads(suggest_recipe(schema, insights))["outputs"] if text.startswith("normalize")]
     # A number of few values has a bin for each.
     assert [line.split(",")[0] for line in lines] == ["normalize(clip(price"]
+
+
+@pytest.mark.parametrize(("least", "low"), [(-3.0, -6.5), (1.0, 0.0)], ids=["negative", "positive"])
+def test_a_line_that_explains_nearly_all_goes_on_beyond_the_training_records(
+    write: Callable[..., Datasource], files: ByteSource, least: float, low: float
+) -> None:
+    rng = np.random.default_rng(7)
+    price = np.append(rng.uniform(least, least + 7, 298), [least, least + 7])
+    schema = Schema(tuple(Attribute(name, AttributeType.NUMERIC) for name in ("price", "sold")), target="sold")
+    for noise, ends in ((0.1, f"{low},{least + 10.5}"), (3.0, f"{least},{least + 7}")):
+        table = pa.table({"price": price, "sold": price + rng.normal(0, noise, 300)})
+        insights = compute_insights(Datasource(schema, write(table).parts), files)
+        assert json.loads(suggest_recipe(schema, insights))["outputs"][-1] == f"normalize(clip(price,{ends}))"
 
 
 def test_no_more_bins_than_values() -> None:

@@ -23,7 +23,9 @@ _MOST_BINS = 2_000
 # Share of the unexplained variance that a line within bins may be expected to explain.
 _WORTH_A_LINE = 0.002
 # Of coarse bins, attributes may explain together what none does alone, and all but that share.
-_COARSE_BINS, _LEFT = 50, 0.1
+_COARSE_BINS, _LEFT = 100, 0.1
+# A line that explains that share goes on beyond the training records, by that share of their range.
+_STEADY, _BEYOND = 0.9, 0.5
 
 
 def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = True) -> str:
@@ -38,7 +40,8 @@ def suggest_recipe(schema: Schema, insights: Insights, *, extensions: bool = Tru
     extensions
         Whether to add what Amazon ML never suggested: weekday, month and bins of the days since the first one for each
         attribute that holds dates, which it could not read, and ``normalize`` of each number that varies within its
-        bins so much that a line is likely to tell more (:func:`line_within`), clipped to the training records' range.
+        bins so much that a line is likely to tell more (:func:`line_within`), clipped to the training records' range,
+        or where it explains nine tenths of the target to one that is half as wide again on either side.
 
     Returns
     -------
@@ -109,9 +112,12 @@ def _line(name: str, found: NumericInsights) -> Call:
     """``normalize`` of a number that varies, within what the training records hold.
 
     A line goes on for ever: a value that is a hundred deviations off, a slip of the decimal point, would be predicted
-    as far off.
+    as far off. Where it explains nearly all, new records somewhat beyond the training records are likely to be on it.
+    A number that was never negative is not expected to be.
     """
-    ends = (found.min or 0.0, found.max or 0.0)
+    low, high = found.min or 0.0, found.max or 0.0
+    beyond = _BEYOND * (high - low) if (found.correlation or 0.0) ** 2 >= _STEADY else 0.0
+    ends = (low - beyond if low < 0 else max(low - beyond, 0.0), high + beyond)
     return Call("normalize", (Call("clip", (Variable(name, ValueType.NUMERIC),), ends),))
 
 
@@ -119,7 +125,7 @@ def line_within(bins: int, quantiles: Sequence[float], correlation: float | None
     """Share of the target's unexplained variance that a line within bins may explain: that of a long tail's last bin.
 
     With squared correlation r2: ``r2 * (share of the attribute's variance that lies within bins) / (1 - r2)``. Of up to
-    50 bins r2 counts as 0.25 at least, and what is left unexplained as 0.1 at most: few records make few bins, which a
+    100 bins r2 counts as 0.25 at least, and what is left unexplained as 0.1 at most: few records make few bins, which a
     steady effect crosses in great steps.
 
     Examples

@@ -50,6 +50,16 @@ def test_few_records_hardly_move_the_share() -> None:
     assert best_share(ModelType.REGRESSION, noisy(1, 0.0, 1.0)) == pytest.approx(0.55, abs=0.051)
 
 
+def test_a_model_that_errs_next_to_nothing_is_kept_alone() -> None:
+    truth = np.arange(1000) % 2
+    exact, near = (np.where(truth > 0, 1 - error, error) for error in (1e-6, 1e-3))
+    # In all 0.001 nats against 1.
+    assert best_share(ModelType.BINARY, records(truth, exact, near)) == 1.0
+    assert best_share(ModelType.BINARY, records(truth, near, exact)) == 0.0
+    few = np.arange(1000) < 20
+    assert best_share(ModelType.BINARY, records(truth[few], exact[few], near[few])) == 0.5
+
+
 def test_of_two_models_that_are_the_same_one_is_kept() -> None:
     for kind, targets in ((ModelType.REGRESSION, [1.0, 2.0, 3.0]), (ModelType.BINARY, [0.0, 1.0, 1.0])):
         assert best_share(kind, records(targets, [0.2, 0.3, 0.9], [0.2, 0.3, 0.9])) == 1.0

@@ -21,8 +21,9 @@ from nightcast.mlmodel.validation import log_loss, true_probabilities, validatio
 
 # Shares are rounded, and one near 0 or 1 leaves a single model: it is smaller, faster and as good.
 _SHARES = np.arange(21) / 20
-# A share of 0 or 1 has to gain as much as 2.5 records' loss over the half: few records do not tell models apart.
-_HALF = 10.0
+# A share of 0 or 1 has to gain as much as 2.5 records' loss over the half: few records do not tell models apart. Where
+# the better model errs little in all, a quarter of that, and something more the fewer records there are.
+_HALF, _FEW = 10.0, 300.0
 _KEPT = ("importance", "trainingRecords", "sampledRecords")
 
 
@@ -30,7 +31,7 @@ def best_share(model_type: ModelType, records: HeldOut) -> float:
     """The share of the first of two models, in twentieths from 0 to 1.
 
     It minimises the sum of losses over the n records, plus 10 (share - 1/2)**2: squares in units of the models' mean
-    squared error, or nats.
+    squared error, or nats. Where one of them errs less in all, its sum plus 300 / n takes the place of the 10.
     """
     targets, [first, second] = records.targets, records.predictions
     if model_type is ModelType.REGRESSION:
@@ -41,7 +42,9 @@ def best_share(model_type: ModelType, records: HeldOut) -> float:
     if np.allclose(losses, losses[0], rtol=1e-9, atol=0.0):
         # Of two models that are the same one is enough.
         return 1.0
-    return float(_SHARES[int(np.argmin(np.nan_to_num(losses, nan=np.inf) + _HALF * (_SHARES - 0.5) ** 2))])
+    losses = np.nan_to_num(losses, nan=np.inf)
+    half = min(_HALF, min(losses[0], losses[-1]) + _FEW / len(targets))
+    return float(_SHARES[int(np.argmin(losses + half * (_SHARES - 0.5) ** 2))])
 
 
 def blended(model_type: ModelType, fits: Sequence[Fit], share: float, records: HeldOut) -> Fit:

@@ -25,7 +25,7 @@ _FACTOR_CELLS = 4_000_000
 _FACTOR_STEPS = 3e9
 _SOLVED = 1e-6
 # An inverse takes features**3 steps, a gradient some for each entry and output, which are slower and needed by dozens.
-_MOST_SHARED, _SHARED_STEPS = 2_000, 7_200
+_MOST_SHARED, _SHARED_STEPS = 2_000, 2_400
 _LEAST_SPREAD = 0.25
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.sparse import block_diag, csr_array, eye_array
 
+from nightcast.errors import ModelError
 from nightcast.mlmodel import class_scaling, class_search
-from nightcast.mlmodel.class_chunks import PieceChunk
+from nightcast.mlmodel.class_chunks import MatrixChunk, PieceChunk
 from nightcast.mlmodel.class_loss import loss_and_gradient
 from nightcast.mlmodel.class_records import ClassRecords
 from nightcast.mlmodel.class_search import EXACT, ClassSearch, Coefficients
@@ -119,6 +121,18 @@ def test_many_coefficients_of_several_classes_share_an_inverse(monkeypatch: pyte
     assert shared.value == pytest.approx(by_groups.value, rel=1e-8)
     np.testing.assert_allclose(shared.point, by_groups.point, atol=1e-3)
     assert shared.evaluations < by_groups.evaluations
+
+
+def test_numbers_whose_squares_are_beyond_float64_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, records = target_of(3), records_of(3)
+    space = Coefficients(shapes(), target.outputs)
+    search, penalties = ClassSearch(target, space, records), space.shapes.penalties(1.0, 1.0)
+    chunks = [replace(chunk, values=chunk.values * 1e160) for chunk in records.all() if isinstance(chunk, MatrixChunk)]
+    monkeypatch.setattr(class_scaling, "_FACTOR_CELLS", 0)
+    for steps in (1e9, 0):
+        monkeypatch.setattr(class_scaling, "_SHARED_STEPS", steps)
+        with np.errstate(over="ignore", invalid="ignore"), pytest.raises(ModelError, match="too large for float64"):
+            search.descended(chunks, space.none, penalties, EXACT)
 
 
 def test_an_inverse_that_takes_longer_than_gradients_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nightcast.datasource.insights import compute_insights
@@ -70,6 +71,22 @@ def test_penalties_are_those_of_linear(kind: str, task: Callable[..., TrainingTa
     assert found.l2[-1] == 0
     if kind == "NUMERIC":
         assert LinearLearner().fit(given, map).facts["penalties"] == found.by_output
+
+
+def test_records_without_a_target_do_not_count(
+    task: Callable[..., TrainingTask], write: Callable[..., Datasource], files: ByteSource
+) -> None:
+    whole = task(600)
+    with files.local_copy(whole.datasource.parts[0].uri) as path:
+        known = pq.read_table(path)
+    both = pa.concat_tables([known, known.set_column(2, "sold", pa.nulls(600, pa.float64()))])
+    datasource = write(both, schema=whole.datasource.schema)
+    given = replace(whole, datasource=datasource, insights=compute_insights(datasource, files))
+    assert sgd_penalties.usable_records(given) == 600
+    found = sgd_penalties.chosen_penalties(given, coordinates(given, featurizer_of(given), ranks=True), map)
+    strength = found.by_output["shop"]["l2"]
+    np.testing.assert_allclose(found.l2[:40], strength / 600, rtol=1e-3)
+    assert found.records == 600
 
 
 def test_many_records_and_given_penalties_are_left_alone(

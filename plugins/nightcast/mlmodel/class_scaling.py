@@ -143,6 +143,7 @@ def _shared(
     chunks: Sequence[Chunk], weights: Floats, shapes: Shapes, penalties: Floats, more: Floats, times: float
 ) -> list[Scaling]:
     products, sums, total = curvature(chunks, weights)
+    _require_finite(products)
     total = max(total, _LEAST_SPREAD)
     products.flat[:: len(products) + 1] += more
     upper = np.triu(products)
@@ -171,11 +172,7 @@ def _grouped(
 ) -> list[Scaling]:
     found = []
     for squares, sums, total in zip(*spreads_of(chunks, weights), strict=True):
-        if not np.isfinite(squares).all():
-            raise ModelError(
-                "the squares of numbers in the training records are too large for float64: scale the numeric "
-                "attributes in the query, or normalize them in the recipe."
-            )
+        _require_finite(squares)
         total = max(float(total), _LEAST_SPREAD)
         means = np.asarray(shapes.transposed @ (sums / total))
         counts = squares + more
@@ -183,6 +180,14 @@ def _grouped(
         scaling = GroupScaling(shapes, counts, spread, total, penalties).prepared()
         found.append(Scaling(partial(_solved, scaling, times), means, total * times))
     return found
+
+
+def _require_finite(squares: Floats) -> None:
+    if not np.isfinite(squares).all():
+        raise ModelError(
+            "the squares of numbers in the training records are too large for float64: scale the numeric "
+            "attributes in the query, or normalize them in the recipe."
+        )
 
 
 def _solved(solve: Callable[[Floats], Floats], times: float, right: Floats) -> Floats:

@@ -26,7 +26,7 @@ from nightcast.mlmodel.ridge import one_thread
 from nightcast.mlmodel.sgd_coordinates import Coordinates, coordinates
 from nightcast.mlmodel.sgd_log import BYTES_A_PARAMETER, TrainingLog
 from nightcast.mlmodel.sgd_passes import RATES, Passes
-from nightcast.mlmodel.sgd_penalties import are_chosen, chosen_penalties
+from nightcast.mlmodel.sgd_penalties import are_chosen, chosen_penalties, usable_records
 from nightcast.mlmodel.sgd_source import source_of
 from nightcast.mlmodel.sgd_steps import Penalty
 from nightcast.mlmodel.sgd_trimming import trimmed, without_zeros
@@ -137,7 +137,7 @@ class SgdLearner:
             if passes.source.validation is not None:
                 held_out[0] = self._predictor(passes.coordinates, best.parameters, run.shares)[0]
         log = passes.log
-        log.finished(run.passes, run.progress.records, run.passes * _unusable(task))
+        log.finished(run.passes, run.progress.records, run.passes * (task.insights.records - usable_records(task)))
         log.event("best-learner", {"learning-rate": RATES[best.learner], "validation-loss": loss})
         consolidation = {"#params": left, "#pruned": pruned, "#pruning-calls": int(pruned > 0)}
         log.event("final-consolidation", consolidation | ({"#gradients": gradients} if gradients else {}))
@@ -213,12 +213,6 @@ class SgdLearner:
             )
         featurizer, weights = without_zeros(found.featurizer, weights)
         return LinearPredictor(featurizer, weights, intercepts), pruned, int(np.count_nonzero(slopes))
-
-
-def _unusable(task: TrainingTask) -> int:
-    """Training records without a target that can be read."""
-    found = task.insights.attributes[task.target.name]
-    return found.missing + int(getattr(found, "invalid", 0))
 
 
 def _start(task: TrainingTask) -> Floats:

@@ -38,7 +38,7 @@ class ChosenPenalties:
     l2
         For `nightcast.mlmodel.sgd_steps.Penalty`; shape (width,). Those of numbers follow when these are mixed.
     records
-        How many there are.
+        How many there are with a target.
     by_output
         As of `nightcast.mlmodel.shapes.Shapes.by_output`.
     """
@@ -58,6 +58,12 @@ class ChosenPenalties:
         return replace(found, paces=paces), l2
 
 
+def usable_records(task: TrainingTask) -> int:
+    """Training records with a target that can be read."""
+    found = task.insights.attributes[task.target.name]
+    return task.insights.records - found.missing - int(getattr(found, "invalid", 0))
+
+
 def are_chosen(task: TrainingTask) -> bool:
     """Whether the records are so few that penalties are chosen, and the squares of their numbers within float64."""
     numbers = [found for found in task.insights.attributes.values() if isinstance(found, NumericInsights)]
@@ -67,7 +73,7 @@ def are_chosen(task: TrainingTask) -> bool:
 
 def chosen_penalties(task: TrainingTask, coordinates: Coordinates, mapper: Mapper) -> ChosenPenalties:
     """The penalties that are best for the training records; bins of the coordinates share ranks."""
-    records = task.insights.records
+    records = usable_records(task)
     kind = linear_regression if task.target.model_type is ModelType.REGRESSION else logistic
     shapes, by_coefficient = kind.chosen_penalties(task, coordinates.featurizer, mapper)
     basis = shapes.basis

@@ -96,10 +96,15 @@ def test_many_records_and_given_penalties_are_left_alone(
     assert SgdLearner().fit(given, map).facts["penalties"]
     assert SgdLearner(l2=1e-6).fit(given, map).facts["penalties"] == {}
     assert SgdLearner(l1=1e-6).fit(given, map).facts["penalties"] == {}
-    monkeypatch.setattr(sgd_penalties, "_FEW", 599)
-    alone = SgdLearner().fit(given, map)
-    assert alone.facts["penalties"] == {}
-    assert alone.log == SgdLearner(l2=1e-6).fit(given, map).log
+    # A shop, a bin and a number for each.
+    for limit, most in (("_FEW", 600), ("_FEW_CODES", 3 * 600)):
+        with monkeypatch.context() as patched:
+            patched.setattr(sgd_penalties, limit, most)
+            assert sgd_penalties.are_chosen(given)
+            patched.setattr(sgd_penalties, limit, most - 1)
+            alone = SgdLearner().fit(given, map)
+        assert alone.facts["penalties"] == {}
+        assert alone.log == SgdLearner(l2=1e-6).fit(given, map).log
 
 
 def test_learners_are_ranked_by_what_they_make_least_and_not_by_a_slice_that_misleads(

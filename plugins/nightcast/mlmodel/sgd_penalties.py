@@ -14,13 +14,14 @@ from nightcast.datasource.arrow_arrays import Floats
 from nightcast.datasource.insights import NumericInsights
 from nightcast.datasource.parts import Mapper
 from nightcast.mlmodel import linear_regression, logistic
+from nightcast.mlmodel.class_records import codes_of
 from nightcast.mlmodel.learners import TrainingTask
 from nightcast.mlmodel.sgd_coordinates import Coordinates
 from nightcast.mlmodel.shapes import LINE
 from nightcast.mlmodel.targets import ModelType
 
-# Records, times outputs, up to which the linear learner chooses quickly beside the passes.
-_FEW = 60_000
+# Records, and their codes, times outputs, up to which the linear learner chooses in no more than some seconds.
+_FEW, _FEW_CODES = 60_000, 10_000_000
 # The penalty at which a parameter's first step is not multiplied.
 _USUAL = 10.0
 _LEAST = 1e-12
@@ -68,7 +69,8 @@ def are_chosen(task: TrainingTask) -> bool:
     """Whether the records are so few that penalties are chosen, and the squares of their numbers within float64."""
     numbers = [found for found in task.insights.attributes.values() if isinstance(found, NumericInsights)]
     known = all(found.std is not None or found.mean is None for found in numbers)
-    return known and task.insights.records * task.target.outputs <= _FEW
+    outputs = task.target.outputs
+    return known and task.insights.records * outputs <= _FEW and codes_of(task) * outputs <= _FEW_CODES
 
 
 def chosen_penalties(task: TrainingTask, coordinates: Coordinates, mapper: Mapper) -> ChosenPenalties:

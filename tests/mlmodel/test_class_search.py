@@ -114,6 +114,7 @@ def test_many_coefficients_of_several_classes_share_an_inverse(monkeypatch: pyte
     search, penalties = ClassSearch(target, space, records), space.shapes.penalties(1.0, 0.01)
     chunks = records.all() if matrix else records.chunks
     monkeypatch.setattr(class_scaling, "_FACTOR_CELLS", 0)
+    monkeypatch.setattr(class_search, "_ALONE_ROUNDS", 0)
     shared = search.descended(chunks, space.none, penalties, EXACT)
     monkeypatch.setattr(class_scaling, "_SHARED_STEPS", 0)
     by_groups = search.descended(chunks, space.none, penalties, EXACT)
@@ -129,6 +130,7 @@ def test_numbers_whose_squares_are_beyond_float64_are_refused(monkeypatch: pytes
     search, penalties = ClassSearch(target, space, records), space.shapes.penalties(1.0, 1.0)
     chunks = [replace(chunk, values=chunk.values * 1e160) for chunk in records.all() if isinstance(chunk, MatrixChunk)]
     monkeypatch.setattr(class_scaling, "_FACTOR_CELLS", 0)
+    monkeypatch.setattr(class_search, "_ALONE_ROUNDS", 0)
     for steps in (1e9, 0):
         monkeypatch.setattr(class_scaling, "_SHARED_STEPS", steps)
         with np.errstate(over="ignore", invalid="ignore"), pytest.raises(ModelError, match="too large for float64"):
@@ -142,6 +144,27 @@ def test_an_inverse_that_takes_longer_than_gradients_is_not_shared(monkeypatch: 
     for steps, expected in ((FEATURES**3 / (4 * entries), True), (FEATURES**3 / (4 * entries) - 1, False)):
         monkeypatch.setattr(class_scaling, "_SHARED_STEPS", steps)
         assert class_scaling._shareable(records.chunks, 4, FEATURES) is expected
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e6, 1e8])
+def test_a_number_of_large_units_leaves_values_alone(scale: float) -> None:
+    """Its squares are 1e12 times theirs, and beside the penalty 1 nothing of it is left."""
+    target, records = target_of(4), records_of(4)
+    space = Coefficients(shapes(), target.outputs)
+    penalties = space.shapes.penalties(1.0, 1.0)
+    losses = []
+    for unit in (1.0, scale):
+        large = [
+            replace(chunk, values=np.column_stack([chunk.values[:, :-1], chunk.values[:, -1:] * unit]))
+            for chunk in records.all()
+            if isinstance(chunk, MatrixChunk)
+        ]
+        costs = penalties.copy()
+        costs[-1] *= unit**2
+        found = ClassSearch(target, space, records).descended(large, space.none, costs, EXACT)
+        assert found.converged
+        losses.append(found.value)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-7)
 
 
 def test_few_records_are_judged_by_all_folds_and_many_by_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,3 +87,12 @@ def test_a_value_beyond_float64_is_stepped_back_from(bad: float) -> None:
 
     found = minimised(function, np.array([9.0]), lambda gradient: 5 * gradient, 1e-12, 100)
     assert found.point[0] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_guess_that_is_not_positive_definite_is_not_taken_for_the_end() -> None:
+    def bowl(point: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(point @ point) + 1.0, 2.0 * point
+
+    for factor in (-1.0, np.nan):
+        found = minimised(bowl, np.array([3.0, 1.0]), lambda gradient, factor=factor: gradient * factor, 1e-9, 99)
+        assert found.value == pytest.approx(1.0, abs=1e-6)

@@ -11,6 +11,7 @@ from nightcast.datasource.insights import compute_insights
 from nightcast.datasource.parts import ByteSource, Datasource, read_batches
 from nightcast.datasource.rearrangement import Rearrangement
 from nightcast.datasource.schema import Attribute, AttributeType, Schema
+from nightcast.mlmodel import sgd_consolidation
 from nightcast.mlmodel.learners import Fit, TrainingTask
 from nightcast.mlmodel.linear_learner import LinearLearner
 from nightcast.mlmodel.sgd import SgdLearner
@@ -69,12 +70,23 @@ def test_the_scaling_is_the_inverse_of_the_second_derivatives(model_type: ModelT
 @pytest.mark.parametrize("model_type", ModelType)
 def test_it_ends_where_scipys_minimum_is(model_type: ModelType) -> None:
     loss, outputs = loss_of(model_type), OUTPUTS[model_type]
-    found, gradients = consolidated(loss, np.zeros((WIDTH, outputs)))
+    found = consolidated(loss, np.zeros((WIDTH, outputs)))
     peer = minimize(loss, np.zeros(WIDTH * outputs), jac=True, method="L-BFGS-B", options={"gtol": 1e-9})
-    assert found.shape == (WIDTH, outputs)
-    assert loss(found.ravel())[0] == pytest.approx(peer.fun, rel=1e-5)
-    assert 2 <= gradients <= 60
-    assert not found[5].any()
+    assert found.converged
+    assert loss(found.point)[0] == pytest.approx(peer.fun, rel=1e-5)
+    assert 2 <= found.evaluations <= 60
+    assert not found.point.reshape(WIDTH, outputs)[5].any()
+
+
+def test_the_guess_of_the_hessian_is_renewed_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = loss_of(ModelType.BINARY)
+    whole = consolidated(loss, np.zeros((WIDTH, 1)))
+    monkeypatch.setattr(sgd_consolidation, "_EVALUATIONS_A_ROUND", 4)
+    short = consolidated(loss, np.zeros((WIDTH, 1)))
+    assert short.evaluations > 4
+    assert short.value == pytest.approx(whole.value, rel=1e-4)
+    monkeypatch.setattr(sgd_consolidation, "_ROUNDS", 1)
+    assert not consolidated(loss, np.zeros((WIDTH, 1))).converged
 
 
 def raw_scores(fit: Fit, task: TrainingTask) -> np.ndarray:
@@ -129,7 +141,7 @@ def test_the_log_and_validation_are_of_the_consolidated_model(
     recipe = parse_recipe('{"outputs": ["ALL_INPUTS"]}', schema)
     task = TrainingTask(datasource, insights, recipe, Target.of(schema, insights), Rearrangement(), files)
     fit = SgdLearner(max_passes=1).fit(task, map)
-    assert any(line.startswith("final-consolidation: ") and " #gradients=" in line for line in fit.log)
+    assert any(line.startswith("final-consolidation: ") and " is-converged=true" in line for line in fit.log)
     [batch] = read_batches(datasource.numbered()[0], files)
     held_out = fit.held_out[0].raw_scores(batch)
     assert np.sqrt(((held_out - x[:, 1]) ** 2).mean()) < 0.6

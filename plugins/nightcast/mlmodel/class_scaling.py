@@ -26,6 +26,10 @@ _FACTOR_STEPS = 3e9
 _SOLVED = 1e-6
 # An inverse takes features**3 steps, a gradient some for each entry and output, which are slower and needed by dozens.
 _MOST_SHARED, _SHARED_STEPS = 2_000, 2_400
+# Products take as many steps as entries a record, squared.
+_SHARED_ENTRIES = 30
+# Below that share of the greatest second derivative a penalty is lost in float64.
+_LEAST_PENALTY = 1e-9
 _LEAST_SPREAD = 0.25
 
 
@@ -62,6 +66,7 @@ def class_scaling(
     *,
     times: float = 1.0,
     factor: bool = False,
+    share: bool = False,
 ) -> Callable[[Floats], Floats]:
     """The guess at given weights, as a function of a gradient by coefficients.
 
@@ -78,8 +83,11 @@ def class_scaling(
         none of it.
     factor
         Whether to factor the Hessian of each output by itself, if outputs and coefficients are few; else it is guessed
-        by groups of features: steps are cheaper, and more of them needed. Of several outputs that are not so few, one
-        mean Hessian is inverted for all, if that takes no longer than some dozen gradients.
+        by groups of features: steps are cheaper, and more of them needed.
+    share
+        Whether several outputs that are not so few may share one inverted mean Hessian, if that takes no longer than
+        some dozen gradients: where groups depend on each other it is the better guess, and the worse one where classes
+        are rare.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def class_scaling(
     make = _grouped
     if factored(outputs, shapes.size):
         make = _factored if factor else _grouped
-    elif outputs > 1 and _shareable(chunks, outputs, features):
+    elif share and outputs > 1 and _shareable(chunks, outputs, features):
         make = _shared
     scalings = make(chunks, weights, shapes, penalties / times, more, times)
 
@@ -136,7 +144,9 @@ def _factored(
 
 
 def _shareable(chunks: Sequence[Chunk], outputs: int, features: int) -> bool:
-    return features <= _MOST_SHARED and features**3 <= _SHARED_STEPS * outputs * sum(chunk.entries for chunk in chunks)
+    entries, records = sum(chunk.entries for chunk in chunks), sum(len(chunk.targets) for chunk in chunks)
+    few = features <= _MOST_SHARED and entries <= _SHARED_ENTRIES * outputs * records
+    return few and features**3 <= _SHARED_STEPS * outputs * entries
 
 
 def _shared(
@@ -146,6 +156,8 @@ def _shared(
     _require_finite(products)
     total = max(total, _LEAST_SPREAD)
     products.flat[:: len(products) + 1] += more
+    if penalties.min() < _LEAST_PENALTY * products.diagonal().max():
+        return _grouped(chunks, weights, shapes, penalties, more, times)
     upper = np.triu(products)
     about = upper + np.triu(upper, 1).T - np.outer(sums, sums / total)
     solve = partial(_solved, _by_features(about, shapes, penalties), times)

@@ -27,7 +27,7 @@ from nightcast.mlmodel.validation import validation_facts
 _LEAST_L2 = 0.1
 # Shares of the loss that a step must be expected to gain.
 ROUGH, EXACT = 1e-6, 1e-10
-_EVALUATIONS_A_ROUND, _ROUNDS, _GROUPED_ROUNDS = 60, 12, 2
+_EVALUATIONS_A_ROUND, _ROUNDS, _GROUPED_ROUNDS, _ALONE_ROUNDS = 60, 12, 2, 1
 # Training records, times outputs, up to which all folds judge.
 _FOLDED = 10_000
 # Records from which on each output of the recipe has a penalty of its own, and how many are looked at for that.
@@ -158,7 +158,8 @@ class ClassSearch:
         for number in range(_ROUNDS):
             weights = self.space.weights(start).reshape(self.target.outputs, -1)
             factor = number >= _GROUPED_ROUNDS
-            scaled = class_scaling(chunks, weights, self.space.shapes, penalties, factor=factor)
+            share = number >= _ALONE_ROUNDS
+            scaled = class_scaling(chunks, weights, self.space.shapes, penalties, factor=factor, share=share)
             descent = minimised(loss, start, scaled, tolerance, _EVALUATIONS_A_ROUND)
             evaluations += descent.evaluations
             if descent.converged:

@@ -69,6 +69,10 @@ def minimised(
     while evaluations < most:
         direction = -_inverse_times(gradient, pairs, scaled)
         slope = _dot(gradient, direction)
+        if not slope < 0 and gradient.any():
+            # The guess is no longer positive definite in float64.
+            pairs, direction = [], -gradient / _dot(gradient, gradient) ** 0.5
+            slope = _dot(gradient, direction)
         if -0.5 * slope <= tolerance * abs(value):
             return Descent(point, value, gradient, evaluations, converged=True)
         step = 1.0

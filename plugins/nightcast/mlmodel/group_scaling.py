@@ -41,7 +41,9 @@ class GroupScaling:
     def prepared(self) -> Callable[[Floats], Floats]:
         """The guess as a function of a vector of shape (coefficients,)."""
         raw = self.diagonal + self.penalties
-        flat = raw <= 1e-12 * max(float(raw.max(initial=0.0)), 1e-300)
+        # Of its own square, not of the greatest: a number of large units is no reason to leave a value alone.
+        squares = np.asarray(self.shapes.transposed.power(2) @ self.counts) + self.penalties
+        flat = raw <= 1e-12 * np.maximum(squares, 1e-300)
         scale = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, raw))
         parts = [self._of_values(flat), *(self._of_bins(groups) for groups in self._alike())]
 

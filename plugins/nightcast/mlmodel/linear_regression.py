@@ -96,12 +96,12 @@ def _fit(
     weights = whole.weights(whole.solved(penalties, search.last.get(0), tolerances[1]))
     constant = whole.constant(weights)
     training_rmse = math.sqrt(whole.sums.squared_error(weights, constant)[0])
-    if not (np.isfinite(weights).all() and math.isfinite(training_rmse)):
+    loss = slice_rmse if rests else training_rmse
+    if not (np.isfinite(weights).all() and math.isfinite(training_rmse) and math.isfinite(loss)):
         raise ModelError(
             "the numbers of the training records, or their squares, are too large for float64: scale "
             f"{task.target.name!r} and the numeric attributes in the query."
         )
-    loss = slice_rmse if rests else training_rmse
     facts: dict[str, Any] = {
         "features": featurizer.n_features,
         "trimmedFeatures": featurizer.trimmed,

@@ -130,7 +130,7 @@ class SgdLearner:
         with np.errstate(over="ignore", invalid="ignore"), one_thread():
             passes, penalties = self._passes(task, featurizer, mapper)
             best, facts = passes.search()
-            best, run, gradients = passes.consolidated(best, passes.final(best))
+            best, run, consolidation = passes.consolidated(best, passes.final(best))
             validation, loss = passes.validation_facts(best)
             predictor, pruned, left = self._predictor(passes.coordinates, run.parameters, run.shares)
             held_out = {}
@@ -139,8 +139,8 @@ class SgdLearner:
         log = passes.log
         log.finished(run.passes, run.progress.records, run.passes * (task.insights.records - usable_records(task)))
         log.event("best-learner", {"learning-rate": RATES[best.learner], "validation-loss": loss})
-        consolidation = {"#params": left, "#pruned": pruned, "#pruning-calls": int(pruned > 0)}
-        log.event("final-consolidation", consolidation | ({"#gradients": gradients} if gradients else {}))
+        consolidation = {"#params": left, "#pruned": pruned, "#pruning-calls": int(pruned > 0)} | consolidation
+        log.event("final-consolidation", consolidation)
         log.event("saved-final-learner", {"model-size": BYTES_A_PARAMETER * left, "features": predictor.size})
         facts |= {
             "learningRate": RATES[best.learner],

@@ -8,14 +8,14 @@ records are in memory: some gradients over all of them lead to its minimum.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints
-from nightcast.mlmodel.descent import minimised
+from nightcast.mlmodel.descent import Descent, minimised
 from nightcast.mlmodel.sgd_loss import curvatures, losses
 from nightcast.mlmodel.sgd_records import Records
 from nightcast.mlmodel.targets import ModelType
@@ -23,7 +23,8 @@ from nightcast.mlmodel.targets import ModelType
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_MOST_EVALUATIONS = 200
+# What guesses the Hessian is renewed on the way.
+_EVALUATIONS_A_ROUND, _ROUNDS = 60, 4
 # Share of the loss that a step must be expected to gain.
 _TOLERANCE = 1e-6
 # Second derivatives below this share of the greatest possible one are taken for it: where a record is certain.
@@ -86,7 +87,13 @@ class PenalisedLoss:
         return found
 
 
-def consolidated(loss: PenalisedLoss, parameters: Floats) -> tuple[Floats, int]:
-    """Parameters of shape (width, outputs) nearer to the minimum, and how often the records were gone through."""
-    found = minimised(loss, parameters.ravel(), loss.scaling(parameters.ravel()), _TOLERANCE, _MOST_EVALUATIONS)
-    return found.point.reshape(parameters.shape), found.evaluations
+def consolidated(loss: PenalisedLoss, parameters: Floats) -> Descent:
+    """Where parameters of shape (width, outputs), flat, lead to: at or near the minimum."""
+    found = Descent(parameters.ravel(), np.inf, np.zeros(0), 0, converged=False)
+    for _ in range(_ROUNDS):
+        last = found
+        found = minimised(loss, last.point, loss.scaling(last.point), _TOLERANCE, _EVALUATIONS_A_ROUND)
+        found = replace(found, evaluations=found.evaluations + last.evaluations)
+        if found.converged:
+            break
+    return found

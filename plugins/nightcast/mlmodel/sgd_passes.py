@@ -145,14 +145,16 @@ class Passes:
         self.log.section("training on all records", steps.rates)
         return self._run(steps, best.passes, lambda *_: (np.zeros(1, dtype=np.bool_), False), everything=True)
 
-    def consolidated(self, best: Best, run: Run) -> tuple[Best, Run, int]:
-        """Both with parameters at the minimum, where penalties suit records in memory; and the gradients over all."""
+    def consolidated(self, best: Best, run: Run) -> tuple[Best, Run, dict[str, Any]]:
+        """Both with parameters at the minimum, where penalties suit records in memory; and what to log of the run's."""
         if not self.suited or self.source.rest is None:
-            return best, run, 0
+            return best, run, {}
         [everything] = self.source.chunks(everything=True)
-        of_best, _ = consolidated(self._loss_of(self.source.rest), best.parameters)
-        of_run, gradients = consolidated(self._loss_of(everything), run.parameters)
-        return replace(best, parameters=of_best), replace(run, parameters=of_run), gradients
+        of_best = consolidated(self._loss_of(self.source.rest), best.parameters)
+        of_run = consolidated(self._loss_of(everything), run.parameters)
+        best = replace(best, parameters=of_best.point.reshape(best.parameters.shape))
+        run = replace(run, parameters=of_run.point.reshape(run.parameters.shape))
+        return best, run, {"#gradients": of_run.evaluations, "is-converged": of_run.converged}
 
     def _loss_of(self, records: Records) -> PenalisedLoss:
         l2 = np.broadcast_to(self.penalty.l2, self.coordinates.width)

@@ -146,6 +146,16 @@ def test_records_in_memory_and_sums_give_the_same_model(
         assert rmse == pytest.approx(summed.facts["validationLoss"], rel=1e-8)
 
 
+def test_records_of_many_outputs_are_held_if_they_fit(
+    datasource: Datasource, files: ByteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(datasource, files)
+    monkeypatch.setattr(linear_learner, "_HELD_CODES", 0)
+    for more, folds in ((0, FOLDS), (1, 1)):
+        monkeypatch.setattr(linear_learner, "_MANY_OUTPUTS", len(task.recipe.outputs) + more)
+        assert LinearLearner(3.0).fit(task, map).facts["folds"] == folds
+
+
 def test_an_output_that_tells_nothing_gets_a_penalty_of_its_own(
     write: Callable[..., Datasource], files: ByteSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

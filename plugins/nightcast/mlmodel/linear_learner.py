@@ -23,8 +23,9 @@ _FEATURES = 4_000
 _MOST_FEATURES = 10_000
 # Of records in memory.
 _HELD_FEATURES = 100_000
-# Codes of a regression's records up to which they are held: beyond, X'X is the smaller of the two.
-_HELD_CODES = 4_000_000
+# Codes of a regression's records up to which they are held: beyond, X'X is the smaller of the two. That of many outputs
+# of a recipe is the slower one however many records fit in memory.
+_HELD_CODES, _MANY_OUTPUTS = 4_000_000, 150
 _PARAMETERS = {
     "l2": Number(0, 1e12, optional=True),
     "l2Numbers": Number(0, 1e12, optional=True),
@@ -89,7 +90,8 @@ class LinearLearner:
                 "linear.l2 is 0, and without penalty the weights of classes that can be separated grow without end: "
                 "give a number above 0, or auto."
             )
-        held = fits_in_memory(task) and (classes or codes_of(task) <= _HELD_CODES)
+        many = len(task.recipe.outputs) >= _MANY_OUTPUTS
+        held = fits_in_memory(task) and (classes or many or codes_of(task) <= _HELD_CODES)
         most = _HELD_FEATURES if held else _FEATURES
         featurizer = self._featurizer(task, mapper, most)
         if not held and featurizer.n_features > _MOST_FEATURES:

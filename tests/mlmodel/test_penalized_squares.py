@@ -10,7 +10,7 @@ from scipy.sparse import block_diag, csr_array, eye_array
 from nightcast.mlmodel import penalized_squares
 from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.penalized_squares import PenalizedSquares
-from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.mlmodel.record_sums import RecordFeatures, RecordSums
 from nightcast.mlmodel.shapes import Group, Kind, Shapes
 from nightcast.mlmodel.square_sums import SquareSums, added, of_records
 from nightcast.recipe.pieces import Dense, OneHot, Piece, to_csr
@@ -53,7 +53,7 @@ def systems(scales: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> tuple[list[
     streamed = SquareSums(Gram(np.zeros(features)), center)
     added(streamed, pieces, target)
     matrix = to_csr(pieces, RECORDS, features)
-    held = of_records(RecordSums(matrix, target - center), center)
+    held = of_records(RecordSums(RecordFeatures(matrix), target - center), center)
     both = [PenalizedSquares(held, shapes), PenalizedSquares(streamed, shapes)]
     return both, (matrix @ shapes.basis).toarray(), target
 
@@ -109,7 +109,7 @@ def test_a_guess_of_records_that_lack_some_features_ends_no_descent_early(monkey
     monkeypatch.setattr(penalized_squares, "_FACTORED", 0)
     [held, _], _, _ = systems()
     # Without the records of two values, whose scaling is then the inverse of their tiny penalties.
-    values = held.sums.gram.matrix[:, [BINS, BINS + 1]].sum(axis=1)
+    values = held.sums.gram.features.matrix[:, [BINS, BINS + 1]].sum(axis=1)
     like = PenalizedSquares(of_records(held.sums.gram.taken(np.asarray(values) == 0), held.sums.center), held.shapes)
     penalties = held.shapes.penalties(1e-7, 1.0)
     found = replace(held, like=like).solved(penalties, None, 1e-10)
@@ -184,7 +184,7 @@ def test_columns_that_do_not_vary_have_no_weight() -> None:
     matrix = to_csr(pieces, 60, 4)
     # As in a fit, numbers are about their centers.
     matrix = csr_array(matrix.toarray() - [0, 1e8, 0, 0])
-    system = PenalizedSquares(of_records(RecordSums(matrix, 2 * x), 0.0), shapes)
+    system = PenalizedSquares(of_records(RecordSums(RecordFeatures(matrix), 2 * x), 0.0), shapes)
     np.testing.assert_allclose(system.solved(np.full(4, 1e-9)), [2, 0, 0, 0], atol=1e-6)
     np.testing.assert_allclose(system.solved(np.zeros(4)), [2, 0, 0, 0], atol=1e-9)
 
@@ -203,6 +203,8 @@ def test_the_inverse_is_symmetric_and_transposed_the_adjoint() -> None:
 
 def test_no_coefficients() -> None:
     shapes = Shapes(csr_array((0, 0)), np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64))
-    system = PenalizedSquares(of_records(RecordSums(csr_array((3, 0)), np.array([1.0, 2.0, 6.0])), 0.0), shapes)
+    system = PenalizedSquares(
+        of_records(RecordSums(RecordFeatures(csr_array((3, 0))), np.array([1.0, 2.0, 6.0])), 0.0), shapes
+    )
     assert system.solved(np.zeros(0)).shape == (0,)
     assert system.constant(np.zeros(0)) == pytest.approx(3.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from nightcast.mlmodel.gram import Gram
-from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.mlmodel.record_sums import RecordFeatures, RecordSums
 from nightcast.mlmodel.square_sums import SquareSums, added, merged, of_records
 from nightcast.recipe.pieces import centered, to_csr
 from random_pieces import number_centers, random_pieces
@@ -25,7 +25,7 @@ def case(kinds: str, records: int, seed: int, center: float = 6.0):
     matrix = to_csr(centered(pieces, centers), records, features)
     streamed = SquareSums(Gram(centers), center)
     added(streamed, pieces, targets)
-    return streamed, of_records(RecordSums(matrix, targets - center), center), matrix.toarray(), targets
+    return streamed, of_records(RecordSums(RecordFeatures(matrix), targets - center), center), matrix.toarray(), targets
 
 
 @pytest.mark.parametrize("kinds", ["o", "d", "odmt"])
@@ -48,13 +48,13 @@ def test_the_squared_error_is_that_of_the_records(kinds: str, records: int) -> N
 def test_a_perfect_fit_has_no_error_below_zero() -> None:
     matrix = np.random.default_rng(0).normal(size=(30, 3))
     weights = np.array([1e3, -1e3, 5e2])
-    sums = of_records(RecordSums(csr_array(matrix), matrix @ weights), 0.0)
+    sums = of_records(RecordSums(RecordFeatures(csr_array(matrix)), matrix @ weights), 0.0)
     assert 0.0 <= sums.squared_error(weights, 0.0)[0] < 1e-6
 
 
 def test_squares_beyond_float64_stay_no_number() -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = of_records(RecordSums(csr_array(np.array([[1e308], [-1e308]])), np.zeros(2)), 0.0)
+        sums = of_records(RecordSums(RecordFeatures(csr_array(np.array([[1e308], [-1e308]]))), np.zeros(2)), 0.0)
         assert not math.isfinite(sums.squared_error(np.array([1.0]), 0.0)[0])
 
 

@@ -16,7 +16,7 @@ from nightcast.mlmodel.class_records import ClassRecords
 from nightcast.mlmodel.class_scaling import class_scaling
 from nightcast.mlmodel.descent import Descent, minimised
 from nightcast.mlmodel.learners import FOLDS
-from nightcast.mlmodel.record_sums import RecordSums
+from nightcast.mlmodel.record_sums import RecordFeatures, RecordSums
 from nightcast.mlmodel.regression_search import RegressionSearch
 from nightcast.mlmodel.regression_sums import trials_of
 from nightcast.mlmodel.shapes import Kind, Shapes
@@ -215,7 +215,8 @@ def relevance_of(shapes: Shapes, records: ClassRecords, outputs: int, seed: str)
         counts = np.bincount(np.concatenate([chunk.targets for chunk in records.chunks]).astype(np.int64))
         labels = np.argsort(-counts, kind="stable")[:_MOST_LABELS].astype(np.float64).tolist()
     matrix, targets = as_matrix(records.chunks, shapes.basis.shape[0])
-    one_hot = [RecordSums(matrix, (targets == label).astype(np.float64)) for label in labels]
+    features = RecordFeatures(matrix)
+    one_hot = [RecordSums(features, (targets == label).astype(np.float64)) for label in labels]
     trials = [trial for sums in one_hot for trial in trials_of(sums, records.all_folds, 0.0).trials]
     search = RegressionSearch(shapes, trials)
     penalties = search.choose()

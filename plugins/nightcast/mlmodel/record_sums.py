@@ -14,56 +14,87 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-class RecordSums:
-    """The sums of `nightcast.mlmodel.gram.Gram` over records that are held.
+class RecordFeatures:
+    """Features of records that are held, and what follows from them alone, whatever the targets are.
 
     Parameters
     ----------
     matrix
         Features X, numbers about their centers; shape (records, features).
-    targets
-        About a center of their own; shape (records,).
     """
 
-    def __init__(self, matrix: csr_array, targets: Floats) -> None:
+    def __init__(self, matrix: csr_array) -> None:
         self.matrix = matrix
-        self.targets = targets
+        self._taken: dict[bytes, RecordFeatures] = {}
 
     @cached_property
-    def _columns(self) -> csr_array:
+    def columns(self) -> csr_array:
         """X' by rows: a product of it adds each sum in the order of the records."""
         return self.matrix.T.tocsr()
 
     @cached_property
-    def with_target(self) -> Floats:
-        """X'y; float64 of shape (features,)."""
-        return np.asarray(self._columns @ self.targets)
-
-    @cached_property
     def sums(self) -> Floats:
         """Column sums of X; float64 of shape (features,)."""
-        return np.asarray(self._columns @ np.ones(len(self.targets)))
+        return np.asarray(self.columns @ np.ones(self.matrix.shape[0]))
 
     @cached_property
     def diagonal(self) -> Floats:
         """Column sums of the squares of X; float64 of shape (features,)."""
-        return np.asarray(self._columns.power(2) @ np.ones(len(self.targets)))
+        return np.asarray(self.columns.power(2) @ np.ones(self.matrix.shape[0]))
+
+    def taken(self, mask: Bools) -> RecordFeatures:
+        """Those of some of the records; the same object for the same records."""
+        key = np.packbits(mask).tobytes()
+        if key not in self._taken:
+            self._taken[key] = RecordFeatures(self.matrix[np.flatnonzero(mask)])
+        return self._taken[key]
+
+
+class RecordSums:
+    """The sums of `nightcast.mlmodel.gram.Gram` over records that are held.
+
+    Parameters
+    ----------
+    features
+        Of the records; sums of other targets may share them.
+    targets
+        About a center of their own; shape (records,).
+    """
+
+    def __init__(self, features: RecordFeatures, targets: Floats) -> None:
+        self.features = features
+        self.targets = targets
+
+    @cached_property
+    def with_target(self) -> Floats:
+        """X'y; float64 of shape (features,)."""
+        return np.asarray(self.features.columns @ self.targets)
+
+    @property
+    def sums(self) -> Floats:
+        """Column sums of X; float64 of shape (features,)."""
+        return self.features.sums
+
+    @property
+    def diagonal(self) -> Floats:
+        """Column sums of the squares of X; float64 of shape (features,)."""
+        return self.features.diagonal
 
     def times(self, vector: Floats) -> Floats:
         """``X'X v`` for a vector v of shape (features,)."""
-        return np.asarray(self._columns @ (self.matrix @ vector))
+        return np.asarray(self.features.columns @ (self.features.matrix @ vector))
 
     def products(self) -> Floats:
         """X'X; float64 of shape (features, features)."""
-        return np.asarray((self._columns @ self.matrix).toarray())
+        return np.asarray((self.features.columns @ self.features.matrix).toarray())
 
     def scores(self, vector: Floats) -> Floats:
         """``X v``; float64 of shape (records,)."""
-        return np.asarray(self.matrix @ vector)
+        return np.asarray(self.features.matrix @ vector)
 
     def taken(self, mask: Bools) -> RecordSums:
         """The sums over some of the records."""
-        return RecordSums(self.matrix[np.flatnonzero(mask)], self.targets[mask])
+        return RecordSums(self.features.taken(mask), self.targets[mask])
 
 
 class PieceSums:

@@ -19,7 +19,7 @@ from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.held_out import sampled, sampled_share
 from nightcast.mlmodel.learners import FOLDS, TrainingTask, in_validation
 from nightcast.mlmodel.marked_batches import marked_batches
-from nightcast.mlmodel.record_sums import PieceSums, RecordSums
+from nightcast.mlmodel.record_sums import PieceSums, RecordFeatures, RecordSums
 from nightcast.mlmodel.square_sums import SquareSums, added, merged, of_records
 from nightcast.recipe.featurizer import Featurizer
 from nightcast.recipe.pieces import centered
@@ -66,7 +66,7 @@ def held_records(task: TrainingTask, featurizer: Featurizer, center: float, mapp
     """The records in memory, with trials by folds if they are few."""
     held = gathered(task, featurizer, mapper)
     matrix, targets = as_matrix(held.chunks, featurizer.n_features)
-    return trials_of(RecordSums(matrix, targets - center), held.all_folds, center)
+    return trials_of(RecordSums(RecordFeatures(matrix), targets - center), held.all_folds, center)
 
 
 def trials_of(whole: RecordSums, folds: Folds, center: float) -> TrialSet:

@@ -108,9 +108,14 @@ def probabilities(scores: Floats) -> Floats:
     return shares
 
 
-def _spreads(chunk: Chunk, weights: Floats) -> Floats:
-    shares = probabilities(scores_of(chunk, weights))
+def second_derivatives(scores: Floats) -> Floats:
+    """p(1 - p) for the probabilities p of scores, by which the loss turns with its own score; as `probabilities`."""
+    shares = probabilities(scores)
     return shares * (1.0 - shares)
+
+
+def _spreads(chunk: Chunk, weights: Floats) -> Floats:
+    return second_derivatives(scores_of(chunk, weights))
 
 
 def _losses(scores: Floats, classes: Floats) -> tuple[float, Floats]:

@@ -16,7 +16,7 @@ from nightcast.mlmodel.gram import Gram
 from nightcast.mlmodel.group_scaling import GroupScaling
 from nightcast.mlmodel.penalized_squares import PenalizedSquares
 from nightcast.mlmodel.ridge import RidgeSolver
-from nightcast.mlmodel.shapes import Shapes
+from nightcast.mlmodel.shapes import Shapes, symmetric
 from nightcast.mlmodel.square_sums import SquareSums
 from nightcast.recipe.pieces import Dense
 
@@ -101,10 +101,10 @@ def class_scaling(
     """
     outputs, features = weights.shape[0], weights.shape[1] - 1
     more = _indicators(chunks, features) * _LEAST_SPREAD if times > 1 else np.zeros(features)
-    make = _grouped
-    if factored(outputs, shapes.size):
-        make = _factored if factor else _grouped
-    elif share and outputs > 1 and _shareable(chunks, outputs, features):
+    few, make = factored(outputs, shapes.size), _grouped
+    if few and factor:
+        make = _factored
+    elif not few and share and outputs > 1 and _shareable(chunks, outputs, features):
         make = _shared
     scalings = make(chunks, weights, shapes, penalties / times, more, times)
 
@@ -158,8 +158,7 @@ def _shared(
     products.flat[:: len(products) + 1] += more
     if penalties.min() < _LEAST_PENALTY * products.diagonal().max():
         return _grouped(chunks, weights, shapes, penalties, more, times)
-    upper = np.triu(products)
-    about = upper + np.triu(upper, 1).T - np.outer(sums, sums / total)
+    about = symmetric(products) - np.outer(sums, sums / total)
     solve = partial(_solved, _by_features(about, shapes, penalties), times)
     return [Scaling(solve, np.asarray(shapes.transposed @ (sums / total)), total * times)] * len(weights)
 

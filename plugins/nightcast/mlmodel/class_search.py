@@ -14,7 +14,7 @@ from nightcast.mlmodel.class_chunks import Chunk, as_matrix
 from nightcast.mlmodel.class_loss import loss_and_gradient, probabilities, scores_of
 from nightcast.mlmodel.class_records import ClassRecords
 from nightcast.mlmodel.class_scaling import class_scaling
-from nightcast.mlmodel.descent import Descent, minimised
+from nightcast.mlmodel.descent import Descent, minimised_in_rounds
 from nightcast.mlmodel.learners import FOLDS
 from nightcast.mlmodel.record_sums import RecordFeatures, RecordSums
 from nightcast.mlmodel.regression_search import RegressionSearch
@@ -154,18 +154,13 @@ class ClassSearch:
     def descended(self, chunks: Sequence[Chunk], start: Floats, penalties: Floats, tolerance: float) -> Descent:
         """The minimum over records in memory; what guesses the Hessian is renewed on the way."""
         loss = self.space.penalized(partial(_of_chunks, chunks, self.target.outputs), penalties)
-        evaluations = 0
-        for number in range(_ROUNDS):
-            weights = self.space.weights(start).reshape(self.target.outputs, -1)
-            factor = number >= _GROUPED_ROUNDS
-            share = number >= _ALONE_ROUNDS
-            scaled = class_scaling(chunks, weights, self.space.shapes, penalties, factor=factor, share=share)
-            descent = minimised(loss, start, scaled, tolerance, _EVALUATIONS_A_ROUND)
-            evaluations += descent.evaluations
-            if descent.converged:
-                break
-            start = descent.point
-        return Descent(descent.point, descent.value, descent.gradient, evaluations, descent.converged)
+
+        def scaling(point: Floats, number: int) -> Callable[[Floats], Floats]:
+            weights = self.space.weights(point).reshape(self.target.outputs, -1)
+            factor, share = number >= _GROUPED_ROUNDS, number >= _ALONE_ROUNDS
+            return class_scaling(chunks, weights, self.space.shapes, penalties, factor=factor, share=share)
+
+        return minimised_in_rounds(loss, start, scaling, tolerance, _EVALUATIONS_A_ROUND, _ROUNDS)
 
     def _doubted_loss(self, strengths: Strengths) -> float:
         """The loss with what strengths that are no defaults have to gain."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,6 +93,32 @@ def minimised(
             pairs = [*pairs[1 - _PAIRS :], (moved, turned, curvature)]
         point, value, gradient = next_point, next_value, next_gradient
     return Descent(point, value, gradient, evaluations, converged=False)
+
+
+def minimised_in_rounds(
+    function: Callable[[Floats], tuple[float, Floats]],
+    start: Floats,
+    scaling: Callable[[Floats, int], Callable[[Floats], Floats]],
+    tolerance: float,
+    most: int,
+    rounds: int,
+) -> Descent:
+    """As `minimised`, with a guess that is renewed on the way, until a round converges.
+
+    Parameters
+    ----------
+    scaling
+        The guess at a point, and for the number of a round, from 0.
+    most
+        Evaluations a round at most.
+    """
+    evaluations, point = 0, start
+    for number in range(rounds):
+        found = minimised(function, point, scaling(point, number), tolerance, most)
+        evaluations, point = evaluations + found.evaluations, found.point
+        if found.converged:
+            break
+    return replace(found, evaluations=evaluations)
 
 
 def newton(

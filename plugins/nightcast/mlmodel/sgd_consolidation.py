@@ -8,14 +8,14 @@ records are in memory: some gradients over all of them lead to its minimum.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats, Ints
-from nightcast.mlmodel.descent import Descent, minimised
+from nightcast.mlmodel.descent import Descent, minimised_in_rounds
 from nightcast.mlmodel.sgd_loss import curvatures, losses
 from nightcast.mlmodel.sgd_records import Records
 from nightcast.mlmodel.targets import ModelType
@@ -72,10 +72,7 @@ class PenalisedLoss:
 
     @cached_property
     def _matrix(self) -> csr_array:
-        from scipy.sparse import csr_array
-
-        shape = (len(self.records), len(self.l2))
-        return csr_array((np.ones(len(self.records.columns)), self.records.columns, self.records.offsets), shape=shape)
+        return self.records.matrix(len(self.l2))
 
     @cached_property
     def _columns(self) -> csr_array:
@@ -89,11 +86,7 @@ class PenalisedLoss:
 
 def consolidated(loss: PenalisedLoss, parameters: Floats) -> Descent:
     """Where parameters of shape (width, outputs), flat, lead to: at or near the minimum."""
-    found = Descent(parameters.ravel(), np.inf, np.zeros(0), 0, converged=False)
-    for _ in range(_ROUNDS):
-        last = found
-        found = minimised(loss, last.point, loss.scaling(last.point), _TOLERANCE, _EVALUATIONS_A_ROUND)
-        found = replace(found, evaluations=found.evaluations + last.evaluations)
-        if found.converged:
-            break
-    return found
+    start = parameters.ravel()
+    return minimised_in_rounds(
+        loss, start, lambda point, _: loss.scaling(point), _TOLERANCE, _EVALUATIONS_A_ROUND, _ROUNDS
+    )

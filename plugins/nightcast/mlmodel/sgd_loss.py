@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Floats
-from nightcast.mlmodel.class_loss import probabilities
+from nightcast.mlmodel.class_loss import second_derivatives
 from nightcast.mlmodel.targets import ModelType
 
 CURVATURES = {ModelType.REGRESSION: 1.0, ModelType.BINARY: 0.25, ModelType.MULTICLASS: 0.5}
@@ -33,9 +33,7 @@ def curvatures(model_type: ModelType, scores: Floats) -> Floats:
     """Second derivatives of each record's loss by its own scores, both of shape (records, outputs)."""
     if model_type is ModelType.REGRESSION:
         return np.ones_like(scores)
-    rows = np.ascontiguousarray(scores.T)
-    found: Floats = probabilities(rows).T
-    return found * (1.0 - found)
+    return second_derivatives(np.ascontiguousarray(scores.T)).T
 
 
 def losses(model_type: ModelType, scores: Floats, targets: Floats) -> Losses:

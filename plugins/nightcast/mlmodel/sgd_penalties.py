@@ -54,9 +54,15 @@ class ChosenPenalties:
         if found.mixed_l2 is None:
             return found, self.l2
         paces, l2 = found.paces.copy(), self.l2.copy()
-        paces[found.columns] = np.sqrt(_USUAL / (found.mixed_l2 * self.records))
+        paces[found.columns] = _pace(found.mixed_l2 * self.records)
         l2[found.columns] = found.mixed_l2
         return replace(found, paces=paces), l2
+
+
+def _pace(penalties: Floats) -> Floats:
+    """What first steps are multiplied with, so that they are as long as the penalty lets a parameter be."""
+    found: Floats = np.sqrt(_USUAL / penalties)
+    return found
 
 
 def usable_records(task: TrainingTask) -> int:
@@ -84,7 +90,7 @@ def chosen_penalties(task: TrainingTask, coordinates: Coordinates, mapper: Mappe
     levels = coordinates.levels.tocsc()
     shared = own[levels.indices[levels.indptr[:-1]]]
     penalties = np.concatenate([own, shared, np.zeros(coordinates.width - len(own) - len(shared))])
-    paces = np.where(penalties > 0, np.sqrt(_USUAL / np.where(penalties > 0, penalties, 1.0)), coordinates.paces)
+    paces = np.where(penalties > 0, _pace(np.where(penalties > 0, penalties, 1.0)), coordinates.paces)
     penalties[coordinates.columns] = 0.0
     lines = [group.coefficients.start + line for group in shapes.groups if group.columns is not None for line in (0, 1)]
     numbers = coordinates.own_numbers

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nightcast.datasource.arrow_arrays import Bools, Floats, Ints
 from nightcast.datasource.hashing import mixed, seed_hash
 from nightcast.recipe.tokens import list_offsets, ragged_places
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _SHUFFLE_SEED = "nightcast sgd shuffle"
 
@@ -46,6 +50,13 @@ class Records:
         """Features of each record that are not 0, numbers always counted among them; shape (n,)."""
         found: Ints = np.diff(self.offsets) + (self.numbers.shape[1] - 1)
         return found
+
+    def matrix(self, width: int) -> csr_array:
+        """The indicators as a matrix of shape (n, width)."""
+        from scipy.sparse import csr_array
+
+        ones = np.ones(len(self.columns))
+        return csr_array((ones, self.columns, self.offsets), shape=(len(self), width))
 
     def taken(self, places: Ints) -> Records:
         """The records at the given places, in the order of these."""

@@ -190,10 +190,6 @@ class Steps:
 
 def scores_of(records: Records, weights: Floats, dense: Ints) -> Floats:
     """Scores of records under weights of shape (parameters, columns): float64 of shape (records, columns)."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(len(records.columns))
-    matrix = csr_array((ones, records.columns, records.offsets), shape=(len(records), len(weights)))
-    scores = np.asarray(matrix @ weights)
+    scores = np.asarray(records.matrix(len(weights)) @ weights)
     scores += records.numbers @ weights[dense]
     return scores

@@ -102,9 +102,7 @@ class Shapes:
 
     def turned(self, products: Floats) -> Floats:
         """``B' P B`` for a symmetric matrix P of shape (features, features), of which the upper triangle counts."""
-        upper = np.triu(products)
-        whole = upper + upper.T
-        np.fill_diagonal(whole, upper.diagonal())
+        whole = symmetric(products)
         return np.asarray(self.transposed @ np.ascontiguousarray((self.transposed @ whole).T))
 
     def has(self, kind: Kind) -> bool:
@@ -132,6 +130,12 @@ class Shapes:
         found = np.zeros(int(self.owners.max(initial=-1)) + 1)
         found[self.owners] = penalties
         return found
+
+
+def symmetric(products: Floats) -> Floats:
+    """The symmetric matrix whose upper triangle is that of the given one."""
+    upper = np.triu(products)
+    return upper + np.triu(upper, 1).T
 
 
 def plain_shapes(featurizer: Featurizer) -> Shapes:
